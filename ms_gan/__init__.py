@@ -1,0 +1,3 @@
+"""ms_gan: generative adversarial networks with MindSpore."""
+
+__version__ = "0.1.0"

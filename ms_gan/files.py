@@ -1,0 +1,105 @@
+"""Files that are either whole or absent: write beside, sync, rename."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from ms_gan.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """Open a binary file that appears under `path` only when the block ends without an error.
+
+    The bytes go to a temporary file in the same folder, which is synced to disk and renamed. After an
+    error the temporary file is removed and an older `path` is untouched.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write; its folder is made when it is missing.
+
+    Yields
+    ------
+    IO[bytes]
+        A writable binary file.
+
+    Raises
+    ------
+    UserError
+        If the folder or file cannot be written (missing permission, full disk, read-only).
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        # mkstemp makes files private; give them the permissions that open() would have given.
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+        sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(cannot_write(path, error)) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:
+    """Write bytes or text (as UTF-8) to `path` with :func:`atomic_file`."""
+    with atomic_file(path) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_with(path: str | os.PathLike, writer: Callable[[str], None]) -> None:
+    """Let `writer` fill a temporary file that it is given by name, then sync and rename it to `path`.
+
+    For libraries that insist on opening the file themselves. The temporary name keeps the suffix of `path`.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer(str(temporary))
+        os.chmod(temporary, 0o666 & ~_umask())
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(cannot_write(path, error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut, where the file system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """Return the one line that tells the user why `path` could not be written and what to do."""
+    reason = error.strerror or str(error)
+    return f"cannot write {path}: {reason}; free some space or name a folder that you may write to"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
