@@ -1,3 +1,30 @@
-"""ms_gan: generative adversarial networks with MindSpore."""
+"""ms_gan: generative adversarial networks with MindSpore.
+
+``from ms_gan import train, generate, load_generator`` gives the functions that the command line calls. They are
+looked up when first used, so that importing the package does not start MindSpore before its settings are made.
+"""
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "animate": "ms_gan.commands.show",
+    "generate": "ms_gan.commands.generate",
+    "load_config": "ms_gan.config",
+    "load_generator": "ms_gan.commands.generate",
+    "load_images": "ms_gan.data.sources",
+    "plot": "ms_gan.commands.show",
+    "resume": "ms_gan.commands.train",
+    "show_data": "ms_gan.commands.data",
+    "train": "ms_gan.commands.train",
+}
+
+__all__ = sorted([*_PUBLIC, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'ms_gan' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

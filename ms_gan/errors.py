@@ -1,4 +1,4 @@
-"""The one kind of error that is the user's to mend."""
+"""The errors that end a command with a line rather than a traceback."""
 
 
 class UserError(Exception):
@@ -7,3 +7,21 @@ class UserError(Exception):
     The message is one line that names what was wrong, where, and what to do. The command line prints it
     without a traceback and exits with status 2; every other exception keeps its traceback.
     """
+
+
+class TrainingDiverged(Exception):
+    """A loss is no longer a finite number. The command line prints the message and exits with status 1."""
+
+
+class Interrupted(Exception):
+    """The user or the system stopped the run, which is saved.
+
+    Attributes
+    ----------
+    signal : int
+        The signal's number; the command line exits with status 128 + signal.
+    """
+
+    def __init__(self, message: str, signal: int):
+        super().__init__(message)
+        self.signal = signal

@@ -1,0 +1,58 @@
+"""The command line: thin; every subcommand is a call of a public function."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ms_gan.cli import data, training, using
+from ms_gan.errors import Interrupted, TrainingDiverged, UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after ``ms-gan``; None: those of this process.
+
+    Returns
+    -------
+    int
+        The exit status: 0, or 2 for bad input, 1 for a diverged training, 130 or 143 after a signal.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except UserError as error:
+        return _fail(str(error), 2)
+    except TrainingDiverged as error:
+        return _fail(str(error), 1)
+    except Interrupted as error:
+        return _fail(str(error), 128 + error.signal)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="ms-gan",
+        description="Train generative adversarial networks with MindSpore, on Ascend NPUs or any CPU.",
+        epilog="First run: ms-gan train --config mlp",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    training.add_commands(commands)
+    using.add_commands(commands)
+    data.add_commands(commands)
+    return parser
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"ms-gan: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,97 @@
+"""Commands that train: train, and summary of what would be trained."""
+
+import argparse
+
+from ms_gan.cli.words import device_options
+from ms_gan.config import load_config, recipe_names
+from ms_gan.errors import UserError
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Add the commands to the parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train a GAN and leave a run folder",
+        description="Train a GAN and leave a run folder with checkpoints, pictures, curves and a GIF.",
+        usage="ms-gan train [--config NAME|FILE.yaml] [options]   (or: --resume RUN [options])",
+    )
+    parser.set_defaults(run=run_train)
+    what = parser.add_argument_group("what")
+    what.add_argument("--config", metavar="NAME", help=f"recipe or .yaml file (mlp): {', '.join(recipe_names())}")
+    what.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="any setting; --dry-run lists them"
+    )
+    what.add_argument("--mode", choices=("graph", "pynative"), help="compile the steps, or run them as they are")
+    what.add_argument("--seed", type=int, help="everything random follows from it (1)")
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin")
+    data.add_argument("--data-dir", metavar="DIR", help="folder with data; what it holds is recognised")
+    data.add_argument("--classes", nargs="+", metavar="CLASS", help="only these classes, by name or number")
+    data.add_argument("--size", type=int, metavar="PIXELS", help="resize to so many pixels")
+    length = parser.add_argument_group("length (one of them)").add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=int, metavar="N")
+    length.add_argument("--steps", type=int, metavar="N")
+    length.add_argument("--minutes", type=float, metavar="M")
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", metavar="DIR", help="run folder (runs/<recipe>-<date-time>)")
+    output.add_argument("--save-every", type=int, metavar="STEPS", help="save the state to resume from (each epoch)")
+    output.add_argument("--log-every", type=int, metavar="STEPS", help="log and record the losses (10)")
+    start = parser.add_argument_group("start")
+    start.add_argument("--resume", metavar="RUN", help="go on with a run folder; ends with the same bits")
+    start.add_argument("--init-generator", metavar="CKPT", help="start G from a checkpoint")
+    start.add_argument("--init-discriminator", metavar="CKPT", help="start D from a checkpoint")
+    start.add_argument("--dry-run", action="store_true", help="print the configuration and the plan, train nothing")
+    device_options(parser)
+
+    parser = commands.add_parser("summary", help="print the layers of a recipe's networks")
+    parser.set_defaults(run=run_summary)
+    parser.add_argument("config", metavar="CONFIG", help=f"recipe or .yaml file: {', '.join(recipe_names())}")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting")
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """Train, resume, or show the plan."""
+    from ms_gan.commands.train import dry_run, resume, train
+
+    overrides = {
+        "mode": options.mode,
+        "seed": options.seed,
+        "data.source": options.data,
+        "data.folder": options.data_dir,
+        "data.classes": options.classes,
+        "data.size": options.size,
+        "epochs": options.epochs,
+        "steps": options.steps,
+        "minutes": options.minutes,
+        "log_every": options.log_every,
+        "saving.state_every": options.save_every,
+    }
+    device = {"device": options.device, "require_ascend": options.require_ascend}
+    common = {"settings": options.set, "overrides": overrides}
+    if options.dry_run:
+        if options.resume:
+            raise UserError("--dry-run: shows a new run; leave out --resume")
+        print(dry_run(load_config(options.config or "mlp", **common)))
+    elif options.resume:
+        refused = [name for name in ("config", "out", "init_generator", "init_discriminator") if getattr(options, name)]
+        if refused:
+            raise UserError(
+                f"--resume: goes on with what {options.resume} holds; leave out --{refused[0].replace('_', '-')}"
+            )
+        resume(options.resume, **common, **device)
+    else:
+        train(
+            options.config or "mlp",
+            **common,
+            **device,
+            out=options.out,
+            init_generator=options.init_generator,
+            init_discriminator=options.init_discriminator,
+        )
+
+
+def run_summary(options: argparse.Namespace) -> None:
+    """Print the layer tables."""
+    from ms_gan.commands.summary import summary
+
+    print(summary(load_config(options.config, options.set)))

@@ -1,0 +1,92 @@
+"""Commands that use a run: generate, interpolate, animate, plot."""
+
+import argparse
+
+from ms_gan.cli.words import device_options, grid
+from ms_gan.errors import UserError
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Add the commands to the parser."""
+    _add_generate(commands)
+    parser = commands.add_parser("animate", help="build the GIF of a run")
+    parser.set_defaults(run=run_animate)
+    parser.add_argument("source", metavar="RUN", help="run folder")
+    parser.add_argument("--out", metavar="FILE.gif", help="RUN/training.gif")
+    parser.add_argument("--seconds", type=float, metavar="S", help="seconds a frame")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th grid only")
+
+    parser = commands.add_parser("plot", help="draw the curves of a run, or grids of several epochs side by side")
+    parser.set_defaults(run=run_plot)
+    parser.add_argument("source", metavar="RUN", help="run folder, or a folder with d_loss.txt, d_acc.txt, g_loss.txt")
+    parser.add_argument("--out", metavar="FILE.png", help="RUN/losses.png, or RUN/epochs.png")
+    parser.add_argument("--epochs", type=int, nargs="+", metavar="N", help="grids of these epochs, counted from 0")
+
+
+def _add_generate(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("generate", help="draw images from a run or a checkpoint")
+    parser.set_defaults(run=run_generate)
+    parser.add_argument("source", metavar="RUN_OR_CKPT", help="run folder (newest checkpoint), or a Generator*.ckpt")
+    parser.add_argument("--num", type=int, metavar="N", help="number of images (as many as the grid holds, or 25)")
+    parser.add_argument("--grid", type=grid, metavar="RxC", help="rows x columns, for example 5x5")
+    parser.add_argument("--seed", type=int, help="the latents follow from it (1)")
+    parser.add_argument("--out", default="generated.png", metavar="PATH", help="FILE.png, FILE.npy, or a folder")
+    parser.add_argument("--config", metavar="NAME", help="recipe of a checkpoint outside a run folder")
+    parser.add_argument("--training-grid", action="store_true", help="exactly the grid that the training draws")
+    parser.add_argument("--batch-statistics", action="store_true", help="BatchNorm by the drawn batch, as in training")
+    parser.add_argument(
+        "--latent-scale",
+        type=float,
+        nargs="+",
+        default=(),
+        metavar="X",
+        help="one grid for each factor, labelled",
+    )
+    device_options(parser)
+
+
+def run_generate(options: argparse.Namespace) -> None:
+    """Draw images."""
+    from ms_gan.commands.generate import find_generator, generate
+    from ms_gan.device import activate, choose_device
+
+    if options.training_grid and (options.num or options.grid or options.seed is not None):
+        raise UserError(
+            "--training-grid: number, grid and seed are those of the training; leave out --num, --grid, --seed"
+        )
+    find_generator(options.source, options.config)
+    activate(choose_device(options.device, require_ascend=options.require_ascend))
+    rows, columns = options.grid or (0, 0)
+    written = generate(
+        options.source,
+        num=options.num if options.num is not None else rows * columns or 25,
+        grid=options.grid,
+        seed=1 if options.seed is None else options.seed,
+        out=options.out,
+        config=options.config,
+        training_grid=options.training_grid,
+        latent_scales=options.latent_scale,
+        batch_statistics=options.batch_statistics,
+    )
+    print(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} pictures to {written[0].parent}")
+
+
+def run_animate(options: argparse.Namespace) -> None:
+    """Build the GIF."""
+    from ms_gan.commands.show import animate
+    from ms_gan.runs.folder import RunFolder
+
+    if options.seconds is not None and not 0.02 <= options.seconds <= 60:
+        raise UserError(f"--seconds {options.seconds}: must be from 0.02 to 60")
+    print(f"wrote {animate(RunFolder.open(options.source), options.out, options.seconds, options.every)}")
+
+
+def run_plot(options: argparse.Namespace) -> None:
+    """Draw curves, or several epochs side by side."""
+    from ms_gan.commands.show import plot, plot_epochs
+    from ms_gan.runs.folder import RunFolder
+
+    if options.epochs:
+        print(f"wrote {plot_epochs(RunFolder.open(options.source), options.epochs, options.out)}")
+    else:
+        print(f"wrote {plot(options.source, options.out)}")

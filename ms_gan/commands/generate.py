@@ -1,0 +1,167 @@
+"""`ms-gan generate`: pictures from a trained generator."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ms_gan.config import Config, load_config
+from ms_gan.data.stream import fixed_latents
+from ms_gan.errors import UserError
+from ms_gan.files import atomic_file
+from ms_gan.pictures.grid import save_grid, save_labelled
+from ms_gan.runs.folder import RunFolder
+
+_MOST_IMAGES = 1_000_000
+
+
+def load_generator(source: str | Path, config: str | None = None):
+    """Load a trained generator, ready to draw.
+
+    Parameters
+    ----------
+    source : path-like
+        A run folder (its newest checkpoint is taken) or a checkpoint of a generator.
+    config : str, optional
+        The recipe that a checkpoint outside a run folder belongs to.
+
+    Returns
+    -------
+    generator : mindspore.nn.Cell
+        Latents (N, n) to images (N, C, S, S) in [-1, 1]; in training mode it normalises by the batch, after
+        ``set_train(False)`` by the moving statistics.
+    config : Config
+        What it was trained with.
+
+    Raises
+    ------
+    UserError
+        If there is no checkpoint, or it is of another network.
+    """
+    from ms_gan.networks import ImageShape, build_generator
+    from ms_gan.runs.checkpoints import load_network
+
+    path, settings = find_generator(source, config)
+    data = settings.data
+    # A published recipe on its published data, where the configuration does not say.
+    cifar = data.prefer == "cifar10"
+    image = ImageShape(data.channels or (3 if cifar else 1), data.size or (32 if cifar else 28))
+    network = settings.generator
+    generator = build_generator(network.name, settings.latent.size, image, network.options)
+    load_network(path, generator)
+    return generator.set_train(), settings
+
+
+def find_generator(source: str | Path, config: str | None = None) -> tuple[Path, Config]:
+    """Return the checkpoint and the configuration that `source` means; see :func:`load_generator`."""
+    path = Path(source)
+    if path.is_dir():
+        run = RunFolder.open(path)
+        return run.generator_file(), load_config(config) if config else run.config()
+    if not path.is_file():
+        raise UserError(f"{path}: no such run folder or checkpoint")
+    if config:
+        return path, load_config(config)
+    home = path.resolve().parent.parent
+    if not RunFolder(home).config_file.is_file():
+        raise UserError(f"{path}: lies in no run folder; say with --config which recipe it belongs to")
+    return path, RunFolder(home).config()
+
+
+def generate(
+    source: str | Path,
+    *,
+    num: int = 25,
+    grid: tuple[int, int] | None = None,
+    seed: int = 1,
+    out: str | Path = "generated.png",
+    config: str | None = None,
+    training_grid: bool = False,
+    latent_scales: Sequence[float] = (),
+    batch_statistics: bool = False,
+) -> list[Path]:
+    """Draw images from a generator and write them.
+
+    Parameters
+    ----------
+    source : path-like
+        A run folder or a checkpoint.
+    num : int
+        Number of images.
+    grid : (int, int), optional
+        Rows and columns of the picture; None: as square as possible.
+    seed : int
+        The latents follow from it.
+    out : path-like
+        ``*.png``: one grid; ``*.npy``: the images, float32 (num, C, S, S) in [-1, 1]; else a folder that
+        gets one PNG file per image.
+    config : str, optional
+        The recipe of a checkpoint outside a run folder.
+    training_grid : bool
+        Draw again exactly the grid that the training draws, from its latents.
+    latent_scales : sequence of float
+        Draw one labelled picture with a grid for each factor of the same latents.
+    batch_statistics : bool
+        Normalise by the statistics of the whole drawing, as in training, rather than by the moving ones.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    UserError
+        If something that was given is wrong.
+    """
+    if not 1 <= num <= _MOST_IMAGES:
+        raise UserError(f"--num {num}: must be from 1 to {_MOST_IMAGES:,}")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
+    from ms_gan.commands.recording import draw_images
+
+    generator, settings = load_generator(source, config)
+    if training_grid:
+        samples = settings.samples
+        num, grid, seed = samples.rows * samples.columns, (samples.rows, samples.columns), samples.seed
+    rows, columns = grid or _squarish(num)
+    latents = fixed_latents(seed, num, settings.latent.size)
+    out = Path(out)
+    if latent_scales:
+        return [_scales(generator, latents, latent_scales, rows, columns, out)]
+    images = draw_images(generator, latents, batch_statistics=batch_statistics)
+    if out.suffix.lower() == ".png":
+        save_grid(out, images, rows, columns)
+        return [out]
+    if out.suffix.lower() == ".npy":
+        with atomic_file(out) as stream:
+            np.save(stream, images)
+        return [out]
+    if out.suffix:
+        raise UserError(f"--out {out}: must end in .png or .npy, or be a folder")
+    paths = [out / f"{index:0{len(str(num - 1))}d}.png" for index in range(num)]
+    for path, image in zip(paths, images, strict=True):
+        save_grid(path, image[None], 1, 1, scale=1, gap=0)
+    return paths
+
+
+def _scales(generator, latents, scales: Sequence[float], rows: int, columns: int, out: Path) -> Path:
+    """Draw recipe 2's study: the same latents, scaled, normalised by the batch and by the moving statistics."""
+    from ms_gan.commands.recording import draw_images
+
+    if out.suffix.lower() != ".png":
+        raise UserError(f"--out {out}: --latent-scale draws one picture; its name must end in .png")
+    panels = []
+    for statistics, batch in (("batch", True), ("moving", False)):
+        for scale in scales:
+            images = draw_images(generator, np.float32(scale) * latents, batch_statistics=batch)
+            panels.append((f"z x {scale:g}\n{statistics} statistics", images))
+    save_labelled(out, panels, rows, columns, title="Latents z from N(0, 1), scaled before the generator sees them")
+    return out
+
+
+def _squarish(count: int) -> tuple[int, int]:
+    """Return rows and columns of a grid with room for `count`."""
+    columns = math.ceil(math.sqrt(count))
+    return math.ceil(count / columns), columns

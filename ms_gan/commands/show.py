@@ -1,0 +1,142 @@
+"""`ms-gan plot` and `ms-gan animate`: pictures of a run that is there, finished or not. No MindSpore needed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ms_gan.errors import UserError
+from ms_gan.pictures.animation import choose_frames, save_gif
+from ms_gan.pictures.curves import read_loss_texts, save_curves
+from ms_gan.pictures.grid import save_labelled
+from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.history import read_history
+from ms_gan.training.plan import Plan
+
+_MOST_FRAMES = 120
+_MOST_SECONDS = 40.0
+_MOST_PIXELS = 1 << 26
+
+
+def plan_of(run: RunFolder) -> Plan:
+    """Return the cadences of a run."""
+    steps = run.environment().get("steps_per_epoch")
+    if type(steps) is not int or steps < 1:
+        raise UserError(f"{run.environment_file}: is damaged (steps_per_epoch: {steps!r})")
+    return Plan(run.config(), steps)
+
+
+def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
+    """Draw the curves of a run, or of a folder with recipe 5's text files.
+
+    Parameters
+    ----------
+    source : RunFolder or path-like
+        A run folder, or a folder with d_loss.txt, d_acc.txt and g_loss.txt.
+    out : path-like, optional
+        The PNG file; None: losses.png in that folder.
+
+    Returns
+    -------
+    Path
+        The picture.
+    """
+    if not isinstance(source, RunFolder) and not (Path(source) / "config.yaml").exists():
+        folder = Path(source)
+        target = Path(out or folder / "losses.png")
+        save_curves(target, read_loss_texts(folder), title=f"Losses in {folder}", kind="gan")
+        return target
+    run = source if isinstance(source, RunFolder) else RunFolder.open(source)
+    plan = plan_of(run)
+    config = plan.config
+    records = read_history(run.history_file)
+    marks = [(record["step"], str(record["epoch"])) for record in records if plan.ends_epoch(record["step"])]
+    kind = "wasserstein" if config.objective.loss == "wasserstein" else "gan"
+    target = Path(out or run.losses_picture)
+    save_curves(target, records, title=config.title or config.recipe, kind=kind, epoch_marks=marks)
+    return target
+
+
+def plot_epochs(run: RunFolder, epochs: Sequence[int], out: str | Path | None = None) -> Path:
+    """Put the grids of several epochs side by side.
+
+    Parameters
+    ----------
+    run : RunFolder
+        The run.
+    epochs : sequence of int
+        Epochs, from 0, as in the checkpoints' names.
+    out : path-like, optional
+        The PNG file; None: epochs.png in the run folder.
+
+    Raises
+    ------
+    UserError
+        If there is no grid of one of the epochs.
+    """
+    plan, pictures = plan_of(run), run.grid_pictures()
+    panels = []
+    for epoch in epochs:
+        step = (epoch + 1) * plan.steps_per_epoch
+        if step not in pictures:
+            known = [plan.epoch_of(done) for done in pictures if plan.ends_epoch(done)]
+            raise UserError(f"--epochs {epoch}: {run.images} holds no grid of it; there are {_ranges(known)}")
+        panels.append((f"epoch {epoch}", read_picture(pictures[step]).transpose(2, 0, 1)[None]))
+    target = Path(out or run.path / "epochs.png")
+    save_labelled(target, panels, 1, 1, title=plan.config.title or plan.config.recipe)
+    return target
+
+
+def animate(
+    run: RunFolder, out: str | Path | None = None, seconds_per_frame: float | None = None, every: int = 1
+) -> Path:
+    """Build the GIF from the grids of a run.
+
+    Parameters
+    ----------
+    run : RunFolder
+        The run.
+    out : path-like, optional
+        The GIF file; None: training.gif in the run folder.
+    seconds_per_frame : float, optional
+        Pace; None: the configuration's, faster where that would take more than 40 seconds.
+    every : int
+        Take every so many-th grid (the source takes every 5th); the last one is always there.
+
+    Raises
+    ------
+    UserError
+        If there are no grids.
+    """
+    plan, pictures = plan_of(run), run.grid_pictures()
+    if not pictures:
+        raise UserError(f"{run.images}: holds no grids to animate; train first")
+    if every < 1:
+        raise UserError(f"--every {every}: the least is 1")
+    steps = list(pictures)
+    steps = sorted({*steps[every - 1 :: every], steps[-1]})
+    chosen = [steps[index] for index in choose_frames(len(steps), _MOST_FRAMES)]
+    pace = seconds_per_frame or min(plan.config.samples.seconds_per_frame, _MOST_SECONDS / len(chosen))
+    frames = [read_picture(pictures[step]) for step in chosen]
+    captions = [f"epoch {plan.epoch_of(step)} · step {step:,}" for step in chosen]
+    target = Path(out or run.animation)
+    save_gif(target, frames, captions, pace, progress=[step / chosen[-1] for step in chosen])
+    return target
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Read a grid picture as uint8 (H, W, 1) or (H, W, 3)."""
+    try:
+        with Image.open(path) as picture:
+            if picture.width * picture.height > _MOST_PIXELS:
+                raise UserError(f"{path}: is too large for a grid picture")
+            array = np.asarray(picture.convert("L" if picture.mode in ("L", "1") else "RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: cannot be read as a picture: {reason}") from None
+    return array[:, :, None] if array.ndim == 2 else array
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    return f"{min(numbers)} to {max(numbers)}" if numbers else "none"

@@ -1,0 +1,191 @@
+"""From plain mappings to a checked :class:`Config`: every key known, every value of its type and possible."""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from ms_gan.config.schema import Config, OptimizerConfig
+from ms_gan.errors import UserError
+from ms_gan.names import unknown_name
+
+T = TypeVar("T")
+
+_LENGTHS = ("epochs", "steps", "minutes")
+_TYPE_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    dict: "a mapping",
+}
+
+
+def build_config(values: Mapping[str, Any]) -> Config:
+    """Build a checked configuration from nested mappings.
+
+    Parameters
+    ----------
+    values : mapping
+        Keys of :class:`Config` and, nested, of its sections. If only `steps` or `minutes` is given, the
+        default number of epochs does not count.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    UserError
+        For an unknown key, a wrong type, or a value or combination that cannot be.
+    """
+    values = dict(values)
+    if any(values.get(key) is not None for key in ("steps", "minutes")):
+        values.setdefault("epochs", None)
+    config = _build(Config, values, "")
+    _check(config)
+    return config
+
+
+def to_mapping(config: Config) -> dict[str, Any]:
+    """Return the whole configuration as nested plain mappings; :func:`build_config` reads them back."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: plain(entry) for key, entry in value.items()}
+        return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+    return plain(dataclasses.asdict(config))
+
+
+def _build(cls: type[T], values: Any, where: str) -> T:
+    if not isinstance(values, Mapping):
+        raise UserError(f"config {where or 'file'}: expected keys and values, got {_show(values)}")
+    hints = typing.get_type_hints(cls)
+    for key in values:
+        if key not in hints:
+            raise UserError(unknown_name(f"config key {where}{key}", key, hints))
+    built = {key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()}
+    return cls(**built)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Return `value` as the type `hint`, or raise UserError."""
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, f"{where}.")
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        (hint,) = (entry for entry in typing.get_args(hint) if entry is not type(None))
+        return _convert(hint, value, where)
+    if origin is typing.Literal:
+        choices = typing.get_args(hint)
+        if value not in choices:
+            raise UserError(unknown_name(f"config {where}", value, choices))
+        return value
+    if origin is tuple:
+        entries = value if isinstance(value, list | tuple) else [value]
+        return tuple(_text(entry, where) for entry in entries)
+    if origin is dict:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise _wrong_type(dict, value, where)
+        return dict(value)
+    return _scalar(hint, value, where)
+
+
+def _scalar(hint: type, value: Any, where: str) -> Any:
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return _finite(value, where)
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    # YAML 1.1 reads 1e-4 as text, and people write it.
+    if hint in (int, float) and isinstance(value, str):
+        try:
+            return _scalar(hint, float(value), where)
+        except ValueError:
+            raise _wrong_type(hint, value, where) from None
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise _wrong_type(hint, value, where)
+    return value
+
+
+def _finite(value: float, where: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise UserError(f"config {where}: {_show(value)} is not a finite number")
+    return number
+
+
+def _text(value: Any, where: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UserError(f"config {where}: expected names or numbers, got {_show(value)}")
+    return str(value)
+
+
+def _wrong_type(hint: type, value: Any, where: str) -> UserError:
+    return UserError(f"config {where}: expected {_TYPE_NAMES[hint]}, got {_show(value)}")
+
+
+def _show(value: Any) -> str:
+    text = repr(value).replace("\n", " ")
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check(config: Config) -> None:
+    given = [key for key in _LENGTHS if getattr(config, key) is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "none of them"
+        raise UserError(f"config: set exactly one of epochs, steps and minutes; found {found}")
+    _at_least(config, 1, "epochs", "steps", "batch_size", "log_every", "latent.size", "updates.d_steps")
+    _at_least(config, 1, "samples.every", "samples.rows", "samples.columns", "data.size")
+    _at_least(config, 1, "data.images_per_epoch", "saving.networks_every", "saving.networks_keep")
+    _at_least(config, 1, "saving.state_every")
+    _at_least(config, 0, "seed", "samples.seed", "objective.penalty_weight")
+    _above_zero(config, "minutes", "objective.clip", "samples.seconds_per_frame")
+    for role in ("generator_optimizer", "discriminator_optimizer"):
+        _check_optimizer(config, role)
+    if config.data.channels not in (None, 1, 3):
+        raise UserError(f"config data.channels: {config.data.channels} is neither 1 (grey) nor 3 (colour)")
+    if config.objective.penalty != "none" and config.updates.real_and_fake == "in_turn":
+        raise UserError("config objective.penalty: needs updates.real_and_fake: together")
+    if config.seed >= 2**32 or config.samples.seed >= 2**32:
+        raise UserError("config seed: must be below 4294967296")
+
+
+def _check_optimizer(config: Config, role: str) -> None:
+    _above_zero(config, f"{role}.lr", f"{role}.lr_steps")
+    _at_least(config, 0, f"{role}.lr_end")
+    _at_least(config, 1, f"{role}.lr_drops")
+    section: OptimizerConfig = getattr(config, role)
+    for key in ("beta1", "beta2", "decay", "momentum"):
+        if not 0 <= getattr(section, key) < 1:
+            raise UserError(f"config {role}.{key}: {getattr(section, key)} is not in [0, 1)")
+    if section.schedule != "constant" and section.lr_steps is None and config.minutes is not None:
+        raise UserError(f"config {role}.schedule: with minutes, set {role}.lr_steps as well")
+
+
+def _lookup(config: Config, path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        value = getattr(value, key)
+    return value
+
+
+def _at_least(config: Config, least: int, *paths: str) -> None:
+    for path in paths:
+        value = _lookup(config, path)
+        if value is not None and value < least:
+            raise UserError(f"config {path}: {_show(value)} is too small, the least is {least}")
+
+
+def _above_zero(config: Config, *paths: str) -> None:
+    for path in paths:
+        value = _lookup(config, path)
+        if value is not None and value <= 0:
+            raise UserError(f"config {path}: {_show(value)} must be above 0")

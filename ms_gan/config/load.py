@@ -1,0 +1,169 @@
+"""YAML files with `base:` inheritance, and the order: command line over file over default."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ms_gan.config.build import build_config, to_mapping
+from ms_gan.config.schema import Config
+from ms_gan.errors import UserError
+from ms_gan.names import unknown_name
+
+_MOST_BYTES = 1 << 20
+_MOST_BASES = 8
+_LENGTHS = ("epochs", "steps", "minutes")
+
+
+def config_folder() -> Path:
+    """Return the folder of the published recipes: in the installed package, or beside it in a clone."""
+    inside = Path(__file__).parent.parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def recipe_names() -> list[str]:
+    """Return the names that `--config` knows."""
+    return sorted(path.stem for path in config_folder().glob("*.yaml"))
+
+
+def load_config(name: str, settings: Iterable[str] = (), overrides: Mapping[str, Any] | None = None) -> Config:
+    """Load a recipe by name, or a YAML file by path, and lay the command line over it.
+
+    Parameters
+    ----------
+    name : str
+        A recipe's name (see :func:`recipe_names`) or the path of a YAML file.
+    settings : iterable of str
+        ``key=value`` texts with dotted keys, for example ``objective.clip=0.01``; values are YAML.
+    overrides : mapping, optional
+        Dotted keys and values that win over all else; None values are ignored.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is no YAML mapping, or holds what :func:`build_config` refuses.
+    """
+    path = find_config(name)
+    values = _read_with_bases(path, ())
+    values.setdefault("recipe", path.stem)
+    try:
+        return build_config(overlay(values, settings, overrides or {}))
+    except UserError as error:
+        raise UserError(f"{error} (in {name} or on the command line)") from None
+
+
+def overlay(values: dict[str, Any], settings: Iterable[str], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay ``key=value`` texts, then dotted keys, over nested mappings; None in `overrides` is passed over."""
+    values = dict(values)
+    dotted = [_split_setting(text) for text in settings]
+    dotted += [(key, value) for key, value in overrides.items() if value is not None]
+    for key, value in dotted:
+        _set(values, key, value)
+    return values
+
+
+def find_config(name: str) -> Path:
+    """Return the YAML file that `name` means: a path that exists, or a published recipe."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        if not path.is_file():
+            raise UserError(f"--config {name}: no such file; recipes are {', '.join(recipe_names())}")
+        return path
+    if name not in recipe_names():
+        raise UserError(unknown_name("--config", name, recipe_names()) + "; or give a .yaml file")
+    return config_folder() / f"{name}.yaml"
+
+
+def read_config(path: Path) -> Config:
+    """Read a whole configuration, as :func:`config_text` gives it."""
+    try:
+        return build_config(_read_yaml(path))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def config_text(config: Config) -> str:
+    """Return the whole configuration as YAML."""
+    return yaml.safe_dump(to_mapping(config), sort_keys=False, allow_unicode=True)
+
+
+def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    path = path.resolve()
+    if path in seen or len(seen) >= _MOST_BASES:
+        raise UserError(f"{path}: base: goes round in a circle or is nested too deep")
+    values = _read_yaml(path)
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise UserError(f"{path}: base: must be the name of a recipe or a .yaml file, got {base!r}")
+    beside = path.parent / base
+    return _merge(_read_with_bases(beside if beside.is_file() else find_config(base), (*seen, path)), values)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise UserError(f"{path}: larger than 1 MiB; that is no configuration")
+        # The aliases of YAML can blow a small file up; no configuration needs them.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
+            raise UserError(f"{path}: YAML aliases (*name) are not accepted; write the value out")
+        values = yaml.safe_load(content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{path}: not readable as YAML{line}: {reason}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"{path}: expected keys and values at the top, such as 'batch_size: 64'")
+    return values
+
+
+def _merge(lower: dict[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `upper` over `lower`, section by section; a network's options go when its name changes."""
+    merged = dict(lower)
+    if any(upper.get(key) is not None for key in _LENGTHS):
+        merged.update(dict.fromkeys(_LENGTHS))
+    for key, value in upper.items():
+        below = merged.get(key)
+        both_sections = isinstance(below, Mapping) and isinstance(value, Mapping)
+        other_network = both_sections and "name" in value and value["name"] != below.get("name")
+        merged[key] = _merge(dict(below), value) if both_sections and not other_network else value
+    return merged
+
+
+def _split_setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"--set {text}: expected key=value, for example objective.clip=0.01")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise UserError(f"--set {text}: the value is not readable as YAML") from None
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set a dotted key; the three ways to say how long a run is replace each other."""
+    if dotted in _LENGTHS and value is not None:
+        values.update(dict.fromkeys(_LENGTHS))
+    *sections, key = dotted.split(".")
+    for section in sections:
+        nested = values.get(section)
+        if nested is not None and not isinstance(nested, Mapping):
+            raise UserError(f"--set {dotted}: {section} is not a section")
+        values[section] = dict(nested or {})
+        values = values[section]
+    if key == "name" and value != values.get("name"):
+        values.pop("options", None)
+    values[key] = value

@@ -1,0 +1,167 @@
+"""Everything that can be set about a run, typed; the YAML files in `configs/` hold what differs from these defaults."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Loss = Literal["non_saturating", "minimax", "wasserstein", "least_squares", "hinge"]
+Penalty = Literal["none", "gradient", "gradient_one_sided", "r1", "r2", "dragan"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the images come from and how they are drawn."""
+
+    source: Literal["auto", "mnist", "cifar10", "raw", "pictures", "builtin"] = "auto"
+    """`auto`: what the folder holds; without one the `prefer`red set, or built-in digits where it cannot be had."""
+    prefer: Literal["mnist", "cifar10"] = "mnist"
+    """The data set that `auto` means."""
+    folder: str | None = None
+    """A folder of the user's; None: the cache."""
+    split: Literal["train", "test", "both"] = "train"
+    """Which part of the data set."""
+    classes: tuple[str, ...] = ()
+    """Only these classes, by name or number; empty: all."""
+    size: int | None = None
+    """Edge length in pixels to resize to; None: as the data are."""
+    channels: int | None = None
+    """1 grey, 3 colour; None: as the data are."""
+    images_per_epoch: int | None = None
+    """Images drawn for an epoch, in random order, without repetition; None: all."""
+
+
+@dataclass(frozen=True)
+class LatentConfig:
+    """Latent vectors, drawn from N(0, 1) on the host."""
+
+    size: int = 100
+    """Length of a latent vector."""
+    shared: bool = True
+    """Whether the G step uses the latents of the (last) D step, or fresh ones."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """A registered network and its options."""
+
+    name: str = "mlp"
+    """A registered name; `ms-gan summary` prints the layers."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Options of that network; its class documents them."""
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """What D and G optimise."""
+
+    loss: Loss = "non_saturating"
+    """Loss of both networks."""
+    penalty: Penalty = "none"
+    """Gradient penalty in the D step."""
+    penalty_weight: float = 10.0
+    """Factor of the penalty (for R1 and R2: gamma, the penalty is gamma / 2 times the squared norm)."""
+    clip: float | None = None
+    """After each D update every trainable weight of D is clipped to [-clip, clip]; None: no clipping."""
+
+
+@dataclass(frozen=True)
+class UpdatesConfig:
+    """Who is updated when; one step of a run is `d_steps` D steps and one G step."""
+
+    d_steps: int = 1
+    """D steps before each G step."""
+    fresh_batch: bool = True
+    """Whether each D step of a step sees a new batch of real images."""
+    real_and_fake: Literal["together", "in_turn"] = "together"
+    """One D update from real and fake images together, or one from the real, then one from the fake."""
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """An optimizer and its learning-rate schedule."""
+
+    name: Literal["adam", "rmsprop", "sgd"] = "adam"
+    """Which optimizer."""
+    lr: float = 2e-4
+    """Learning rate at the start."""
+    beta1: float = 0.5
+    """Adam: decay of the mean of gradients."""
+    beta2: float = 0.999
+    """Adam: decay of the mean of squared gradients."""
+    decay: float = 0.99
+    """RMSProp: decay of the mean of squared gradients."""
+    momentum: float = 0.0
+    """RMSProp and SGD: momentum."""
+    schedule: Literal["constant", "step", "cosine", "linear"] = "constant"
+    """How the learning rate goes from `lr` to `lr * lr_end` over `lr_steps` steps."""
+    lr_end: float = 0.0
+    """cosine, linear: the final factor. step: the factor at each of its drops."""
+    lr_drops: int = 3
+    """step: number of drops, evenly spaced over `lr_steps`."""
+    lr_steps: int | None = None
+    """Steps of the run over which the schedule goes; None: the length of the run."""
+
+
+@dataclass(frozen=True)
+class SamplesConfig:
+    """The grid that is drawn during training, always from the same latents."""
+
+    every: int | None = None
+    """Steps between pictures; None: after every epoch."""
+    rows: int = 5
+    """Rows of the grid."""
+    columns: int = 5
+    """Columns of the grid."""
+    seed: int = 2323
+    """Seed of the fixed latents."""
+    seconds_per_frame: float = 1.0
+    """Pace of the GIF; long runs are shown faster so that the GIF ends within a minute."""
+
+
+@dataclass(frozen=True)
+class SavingConfig:
+    """What is kept on disk, and how often."""
+
+    networks_every: int | None = None
+    """Steps between checkpoints of the networks; None: after every epoch."""
+    networks_keep: int | None = None
+    """How many of them are kept, the newest; None: all."""
+    state_every: int | None = None
+    """Steps between states from which a run can be resumed; None: after every epoch."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run."""
+
+    recipe: str = "custom"
+    """Name of the recipe; the run folder is called after it."""
+    title: str = ""
+    """One line that says what it is."""
+    source: str = ""
+    """Where the recipe was published."""
+    reading: str = ""
+    """One line that tells what the printed numbers mean; empty: the one that goes with the loss."""
+    seed: int = 1
+    """Everything random follows from it."""
+    mode: Literal["graph", "pynative"] = "graph"
+    """`graph` compiles the steps with ms.jit; `pynative` runs the same functions undecorated."""
+    epochs: int | None = 12
+    """Length of the run in epochs; exactly one of epochs, steps and minutes is set."""
+    steps: int | None = None
+    """Length of the run in steps."""
+    minutes: float | None = None
+    """Length of the run in minutes of training."""
+    batch_size: int = 64
+    """Images in a batch; the last partial batch of an epoch is dropped."""
+    log_every: int = 10
+    """Steps between lines of the log and records of the history."""
+    data: DataConfig = field(default_factory=DataConfig)
+    latent: LatentConfig = field(default_factory=LatentConfig)
+    generator: NetworkConfig = field(default_factory=NetworkConfig)
+    discriminator: NetworkConfig = field(default_factory=NetworkConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    updates: UpdatesConfig = field(default_factory=UpdatesConfig)
+    generator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    discriminator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    samples: SamplesConfig = field(default_factory=SamplesConfig)
+    saving: SavingConfig = field(default_factory=SavingConfig)

@@ -1,0 +1,80 @@
+"""Batches and latents as pure functions of (seed, index): no state to save, nothing to lose on resume."""
+
+import numpy as np
+
+from ms_gan.data.images import ImageSet
+from ms_gan.errors import UserError
+
+# What a random stream is for; each purpose has numbers of its own, so none depends on how often another was drawn.
+_ORDER, _D_LATENTS, _G_LATENTS, _PENALTY = range(1, 5)
+
+
+def generator_for(*key: int) -> np.random.Generator:
+    """Return the random generator that belongs to a key of whole numbers."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+
+
+class BatchStream:
+    """Real images in random order, pass after pass, each image once a pass.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The data; they stay uint8 in memory.
+    batch_size : int
+        Images in a batch; what is left over at the end of a pass is dropped.
+    images_per_epoch : int or None
+        Images drawn for a pass; None: all.
+    seed : int
+        The order follows from it.
+
+    Raises
+    ------
+    UserError
+        If there are fewer images than a batch needs.
+    """
+
+    def __init__(self, images: ImageSet, batch_size: int, images_per_epoch: int | None, seed: int):
+        available = len(images.images)
+        drawn = min(available, images_per_epoch or available)
+        if drawn < batch_size:
+            raise UserError(
+                f"batch_size {batch_size} is more than the {drawn} images of an epoch "
+                f"({images.location}); set a smaller batch_size or give more images"
+            )
+        self.batches_per_epoch = drawn // batch_size
+        self._images = images.images
+        self._batch_size = batch_size
+        self._seed = seed
+        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self._to_float = ((np.arange(256) - 127.5) / 127.5).astype(np.float32)
+
+    def batch(self, index: int) -> np.ndarray:
+        """Return batch `index` (from 0, counted over all passes): float32 (N, C, H, W) in [-1, 1]."""
+        epoch, place = divmod(index, self.batches_per_epoch)
+        if self._order[0] != epoch:
+            order = generator_for(self._seed, _ORDER, epoch).permutation(len(self._images))
+            self._order = (epoch, order)
+        chosen = self._order[1][place * self._batch_size : (place + 1) * self._batch_size]
+        # Sorted rows are read faster, and the order within a batch has no meaning.
+        return self._to_float[self._images[np.sort(chosen)]]
+
+
+def d_latents(seed: int, index: int, count: int, size: int) -> np.ndarray:
+    """Return the latents of D step `index` (counted over the run): float32 (count, size) from N(0, 1)."""
+    return generator_for(seed, _D_LATENTS, index).standard_normal((count, size), dtype=np.float32)
+
+
+def g_latents(seed: int, step: int, count: int, size: int) -> np.ndarray:
+    """Return fresh latents for the G step of step `step`: float32 (count, size) from N(0, 1)."""
+    return generator_for(seed, _G_LATENTS, step).standard_normal((count, size), dtype=np.float32)
+
+
+def fixed_latents(seed: int, count: int, size: int) -> np.ndarray:
+    """Return latents for pictures: float32 (count, size) from N(0, 1); the first rows do not depend on `count`."""
+    return generator_for(seed).standard_normal((count, size), dtype=np.float32)
+
+
+def penalty_noise(seed: int, index: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the noise of the penalty in D step `index`: float32 of `shape` from U[0, 1)."""
+    return generator_for(seed, _PENALTY, index).random(shape, dtype=np.float32)

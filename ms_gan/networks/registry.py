@@ -1,0 +1,93 @@
+"""Networks by name: a new family is one short module whose classes carry these decorators."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from mindspore import nn
+
+from ms_gan.errors import UserError
+from ms_gan.names import unknown_name
+
+GENERATORS: dict[str, type[nn.Cell]] = {}
+DISCRIMINATORS: dict[str, type[nn.Cell]] = {}
+
+
+class ImageShape(NamedTuple):
+    """Channels and edge length, in pixels, of the square images that a network makes or judges."""
+
+    channels: int
+    size: int
+
+
+def generator(name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
+    """Register a generator: `cls(latent_size, image, **options)`, latents (N, n) to images (N, C, S, S) in [-1, 1]."""
+    return _registrar(GENERATORS, name)
+
+
+def discriminator(name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
+    """Register a discriminator or critic: `cls(image, **options)`, images (N, C, S, S) to logits (N, 1)."""
+    return _registrar(DISCRIMINATORS, name)
+
+
+def _registrar(table: dict[str, type[nn.Cell]], name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
+    def register(cls: type[nn.Cell]) -> type[nn.Cell]:
+        table[name] = cls
+        return cls
+
+    return register
+
+
+def build_generator(
+    name: str, latent_size: int, image: ImageShape, options: Mapping[str, Any] | None = None
+) -> nn.Cell:
+    """Build the generator called `name`; its parameter names start with ``generator.``.
+
+    Parameters
+    ----------
+    name : str
+        A key of `GENERATORS`.
+    latent_size : int
+        Length of a latent vector.
+    image : ImageShape
+        Shape of the images to make.
+    options : mapping, optional
+        Keyword options of that network; see its class.
+
+    Raises
+    ------
+    UserError
+        If the name or an option is unknown, or the network cannot make images of that shape.
+    """
+    cls = _find(GENERATORS, "generator", name)
+    return _build(cls, "generator", options or {}, latent_size, image)
+
+
+def build_discriminator(name: str, image: ImageShape, options: Mapping[str, Any] | None = None) -> nn.Cell:
+    """Build the discriminator called `name`; its parameter names start with ``discriminator.``.
+
+    The parameters are those of :func:`build_generator` without the latent size.
+    """
+    cls = _find(DISCRIMINATORS, "discriminator", name)
+    return _build(cls, "discriminator", options or {}, image)
+
+
+def _find(table: dict[str, type[nn.Cell]], role: str, name: str) -> type[nn.Cell]:
+    if name not in table:
+        raise UserError(unknown_name(f"{role}.name", name, table))
+    return table[name]
+
+
+def _build(cls: type[nn.Cell], role: str, options: Mapping[str, Any], *arguments: Any) -> nn.Cell:
+    known = list(inspect.signature(cls).parameters)[len(arguments) :]
+    for key in options:
+        if key not in known:
+            raise UserError(unknown_name(f"{role} option", key, known))
+    try:
+        network = cls(*arguments, **options)
+    except (TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{role} options {dict(options)} do not fit {cls.__name__}: {reason}") from error
+    # Graph mode refuses two networks with equal parameter names.
+    network.update_parameters_name(f"{role}.")
+    return network

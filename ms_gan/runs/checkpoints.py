@@ -1,0 +1,65 @@
+"""Checkpoints of one network, in MindSpore's own format."""
+
+import hashlib
+from pathlib import Path
+
+import mindspore as ms
+from mindspore import nn
+
+from ms_gan.errors import UserError
+from ms_gan.files import write_with
+
+
+def save_network(path: Path, network: nn.Cell) -> None:
+    """Save a network's parameters, atomically; plain `ms.load_checkpoint` reads them."""
+    write_with(path, lambda temporary: ms.save_checkpoint(network, temporary))
+
+
+def load_network(path: Path, network: nn.Cell) -> None:
+    """Load the parameters of `path` into `network`, strictly.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged, or if names or shapes are not those of `network`.
+    """
+    parameters = read_checkpoint(path)
+    wanted = {parameter.name: tuple(parameter.shape) for parameter in network.get_parameters()}
+    found = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    if wanted != found:
+        raise UserError(
+            f"{path}: is a checkpoint of another network ({first_difference(wanted, found)}); "
+            "name the run folder it belongs to, or its --config"
+        )
+    ms.load_param_into_net(network, parameters, strict_load=True)
+
+
+def read_checkpoint(path: Path) -> dict[str, ms.Parameter]:
+    """Read a checkpoint file as MindSpore does, or raise UserError."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint")
+    try:
+        return ms.load_checkpoint(str(path))
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(f"{path}: cannot be read as a MindSpore checkpoint: {reason}") from None
+
+
+def first_difference(wanted: dict[str, tuple], found: dict[str, tuple]) -> str:
+    """Say in a few words where two tables of parameter shapes first differ."""
+    for name, shape in wanted.items():
+        if name not in found:
+            return f"it lacks {name}"
+        if found[name] != shape:
+            return f"{name} has shape {found[name]}, expected {shape}"
+    extra = next(name for name in found if name not in wanted)
+    return f"it has {extra}, which is not in the network"
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

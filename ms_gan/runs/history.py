@@ -1,0 +1,67 @@
+"""The numbers of a run: one JSON line per record."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ms_gan.errors import UserError
+from ms_gan.files import cannot_write, write_atomically
+
+_MOST_BYTES = 1 << 30
+_MOST_LINE = 1 << 16
+
+
+def append_record(path: Path, record: dict[str, Any]) -> None:
+    """Add one record to the end of the history."""
+    try:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record) + "\n")
+    except OSError as error:
+        raise UserError(cannot_write(path, error)) from error
+
+
+def sync_history(path: Path) -> None:
+    """Make sure that the history is on the disk."""
+    if path.exists():
+        with open(path, "rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Read a history; a torn last line, as a killed process leaves it, is dropped.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or a whole line is no record.
+    """
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path}: larger than 1 GiB; that is no history of ms_gan")
+        with open(path, "rb") as stream:
+            lines = stream.read().split(b"\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    # What stands behind the last line end is empty or torn.
+    return [_record(path, number, line) for number, line in enumerate(lines[:-1], 1)]
+
+
+def keep_records(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
+    """Rewrite the history with the records that `keep` accepts, atomically."""
+    if path.exists():
+        records = [record for record in read_history(path) if keep(record)]
+        write_atomically(path, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        if len(line) > _MOST_LINE:
+            raise ValueError
+        record = json.loads(line)
+        if not isinstance(record, dict) or type(record.get("step")) is not int:
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise UserError(f"{path}: line {number} is no record; remove that line, or resume the run") from None
+    return record

@@ -1,0 +1,90 @@
+"""The training loop, on one screen; what is done with its numbers is the listener's business."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mindspore import Tensor
+
+from ms_gan.config import Config
+from ms_gan.data.stream import BatchStream, d_latents, g_latents, penalty_noise
+from ms_gan.objectives import noise_shape
+from ms_gan.training.plan import Plan
+from ms_gan.training.steps import D_RECORD, G_RECORD, Steps
+
+
+@dataclass
+class Position:
+    """Where a run is: what, with the configuration and the parameters, is all that resuming needs."""
+
+    step: int = 0
+    """Steps done."""
+    seconds: float = 0.0
+    """Seconds spent in the loop so far, over all its starts."""
+
+
+class Listener(Protocol):
+    """What happens beside the training; each is called after `position.step` steps, when the plan says so."""
+
+    def on_step(self, position: Position) -> None:
+        """After every step; must be quick."""
+
+    def on_record(self, position: Position, numbers: dict[str, float]) -> None:
+        """Log `numbers`."""
+
+    def on_samples(self, position: Position) -> None:
+        """Draw the grid."""
+
+    def on_networks(self, position: Position) -> None:
+        """Save the networks."""
+
+    def on_state(self, position: Position) -> None:
+        """Save everything that resuming needs."""
+
+
+def run_loop(
+    config: Config,
+    plan: Plan,
+    stream: BatchStream,
+    steps: Steps,
+    position: Position,
+    listener: Listener,
+    interrupted: Callable[[], bool],
+) -> None:
+    """Train from `position` (which is moved along) until the plan is done or `interrupted()` is true."""
+    began = time.perf_counter() - position.seconds
+    while not plan.done(position.step, position.seconds) and not interrupted():
+        d_record, latents = _d_steps(config, stream, steps, position.step)
+        if not config.latent.shared:
+            latents = Tensor(g_latents(config.seed, position.step, config.batch_size, config.latent.size))
+        g_record = steps.g_step(latents)
+        position.step += 1
+        position.seconds = time.perf_counter() - began
+        last = plan.done(position.step, position.seconds)
+        listener.on_step(position)
+        if last or plan.record_due(position.step):
+            listener.on_record(position, _read(d_record, g_record))
+        if last or plan.samples_due(position.step):
+            listener.on_samples(position)
+        if last or plan.networks_due(position.step):
+            listener.on_networks(position)
+        if last or plan.state_due(position.step) or interrupted():
+            listener.on_state(position)
+        position.seconds = time.perf_counter() - began
+
+
+def _d_steps(config: Config, stream: BatchStream, steps: Steps, step: int) -> tuple[Tensor, Tensor]:
+    """Do the D steps of one step; return the last one's numbers and latents."""
+    for index in range(step * config.updates.d_steps, (step + 1) * config.updates.d_steps):
+        batch = stream.batch(index if config.updates.fresh_batch else step)
+        latents = Tensor(d_latents(config.seed, index, config.batch_size, config.latent.size))
+        noise = Tensor(penalty_noise(config.seed, index, noise_shape(config.objective.penalty, batch.shape)))
+        record = steps.d_step(Tensor(batch), latents, noise)
+    return record, latents
+
+
+def _read(d_record: Tensor, g_record: Tensor) -> dict[str, float]:
+    """Fetch the numbers from the device; this waits for it, so it is done for the log only."""
+    values = [*d_record.asnumpy().tolist(), *g_record.asnumpy().tolist()]
+    return dict(zip((*D_RECORD, *G_RECORD), values, strict=True))

@@ -1,0 +1,62 @@
+"""Optimizers and learning-rate schedules."""
+
+import math
+
+import mindspore as ms
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.nn.learning_rate_schedule import LearningRateSchedule
+
+from ms_gan.config import OptimizerConfig
+
+
+def learning_rate(config: OptimizerConfig, progress: float) -> float:
+    """Return the learning rate when the share `progress`, in [0, 1], of the schedule is done."""
+    if config.schedule == "constant":
+        return config.lr
+    if config.schedule == "step":
+        return config.lr * config.lr_end ** math.floor(min(progress, 1.0) * (config.lr_drops + 1) * (1 - 1e-12))
+    weight = progress if config.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * progress))
+    return config.lr * (1 + (config.lr_end - 1) * weight)
+
+
+class TableSchedule(LearningRateSchedule):
+    """A schedule worked out on the host, looked up by update; the last value holds from then on."""
+
+    def __init__(self, table: list[float]):
+        super().__init__()
+        self._table = Tensor(table, ms.float32)
+        self._last = Tensor(len(table) - 1, ms.int32)
+
+    def construct(self, global_step: Tensor) -> Tensor:
+        """Return the learning rate of update `global_step`."""
+        index = ops.minimum(global_step.reshape(()).astype(ms.int32), self._last)
+        return ops.gather(self._table, index, 0)
+
+
+def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerConfig, updates_per_step: int) -> nn.Cell:
+    """Build the optimizer of one network.
+
+    Parameters
+    ----------
+    role : str
+        ``generator`` or ``discriminator``; the optimizer's own parameters are named after it.
+    parameters : list of Parameter
+        The trainable parameters.
+    config : OptimizerConfig
+        Kind and numbers; a schedule other than constant has its `lr_steps` set.
+    updates_per_step : int
+        Updates of this network in a step of the run.
+    """
+    rate: float | LearningRateSchedule = config.lr
+    if config.schedule != "constant":
+        updates = config.lr_steps * updates_per_step
+        rate = TableSchedule([learning_rate(config, update / updates) for update in range(updates + 1)])
+    if config.name == "adam":
+        optimizer = nn.Adam(parameters, rate, beta1=config.beta1, beta2=config.beta2)
+    elif config.name == "rmsprop":
+        optimizer = nn.RMSProp(parameters, rate, decay=config.decay, momentum=config.momentum, epsilon=1e-8)
+    else:
+        optimizer = nn.SGD(parameters, rate, momentum=config.momentum)
+    # Equal names in two optimizers (global_step) stop graph mode.
+    optimizer.update_parameters_name(f"{role}_optimizer.")
+    return optimizer

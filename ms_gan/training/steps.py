@@ -1,0 +1,141 @@
+"""The D step and the G step: plain functions, jitted in graph mode, called as they are in PyNative."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from ms_gan.config import Config
+from ms_gan.objectives import LOSSES, PENALTIES
+
+# The numbers that a D step and a G step return, in this order, as one small Tensor: one read when they are logged.
+D_RECORD = ("d_loss", "d_real", "d_fake", "d_accuracy", "penalty")
+G_RECORD = ("g_loss",)
+
+
+@dataclass(frozen=True)
+class Players:
+    """The two networks and their optimizers."""
+
+    generator: nn.Cell
+    discriminator: nn.Cell
+    generator_optimizer: nn.Cell
+    discriminator_optimizer: nn.Cell
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One update of each player."""
+
+    d_step: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """(real (N, C, H, W), latents (N, n), penalty noise) -> the numbers of `D_RECORD`."""
+    g_step: Callable[[Tensor], Tensor]
+    """(latents (N, n)) -> the numbers of `G_RECORD`."""
+
+
+def build_steps(players: Players, config: Config) -> Steps:
+    """Make the steps of a run, undecorated."""
+    in_turn = config.updates.real_and_fake == "in_turn"
+    d_step = _d_step_in_turn(players, config) if in_turn else _d_step_together(players, config)
+    return Steps(d_step, _g_step(players, config))
+
+
+def _d_step_together(players: Players, config: Config) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    generator, critic, optimizer = players.generator, players.discriminator, players.discriminator_optimizer
+    real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
+    penalty, weight = PENALTIES.get(config.objective.penalty), config.objective.penalty_weight
+    d_record, clip = _d_recorder(config), _clipper(critic, config.objective.clip)
+
+    def d_loss(real: Tensor, fake: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        real_logits, fake_logits = critic(real), critic(fake)
+        value = real_loss(real_logits) + fake_loss(fake_logits)
+        extra = ops.zeros((), ms.float32)
+        if penalty is not None:
+            extra = weight * penalty(critic, real, fake, noise)
+        return value + extra, d_record(value, real_logits, fake_logits, extra)
+
+    differentiate = ms.value_and_grad(d_loss, None, optimizer.parameters, has_aux=True)
+
+    def d_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
+        # G is not differentiated here.
+        fake = ops.stop_gradient(generator(latents))
+        (_, record), gradients = differentiate(real, fake, noise)
+        optimizer(gradients)
+        clip()
+        return record
+
+    return d_step
+
+
+def _d_step_in_turn(players: Players, config: Config) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    generator, critic, optimizer = players.generator, players.discriminator, players.discriminator_optimizer
+    real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
+    d_record, clip = _d_recorder(config), _clipper(critic, config.objective.clip)
+
+    def loss_of_real(real: Tensor) -> tuple[Tensor, Tensor]:
+        logits = critic(real)
+        return real_loss(logits), logits
+
+    def loss_of_fake(fake: Tensor) -> tuple[Tensor, Tensor]:
+        logits = critic(fake)
+        return fake_loss(logits), logits
+
+    differentiate_real = ms.value_and_grad(loss_of_real, None, optimizer.parameters, has_aux=True)
+    differentiate_fake = ms.value_and_grad(loss_of_fake, None, optimizer.parameters, has_aux=True)
+
+    def d_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
+        fake = ops.stop_gradient(generator(latents))
+        (real_value, real_logits), gradients = differentiate_real(real)
+        optimizer(gradients)
+        clip()
+        (fake_value, fake_logits), gradients = differentiate_fake(fake)
+        optimizer(gradients)
+        clip()
+        # The source reports the mean of the two updates; no penalty goes with this order.
+        value = 0.5 * (real_value + fake_value)
+        return d_record(value, real_logits, fake_logits, 0.0 * noise.sum())
+
+    return d_step
+
+
+def _g_step(players: Players, config: Config) -> Callable[[Tensor], Tensor]:
+    generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
+    generator_loss = LOSSES[config.objective.loss].generator
+
+    def g_loss(latents: Tensor) -> Tensor:
+        return generator_loss(critic(generator(latents)))
+
+    differentiate = ms.value_and_grad(g_loss, None, optimizer.parameters)
+
+    def g_step(latents: Tensor) -> Tensor:
+        value, gradients = differentiate(latents)
+        optimizer(gradients)
+        return value.reshape((1,))
+
+    return g_step
+
+
+def _d_recorder(config: Config) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """Return a function that puts the numbers of `D_RECORD` in one Tensor."""
+    probability = LOSSES[config.objective.loss].probability
+    boundary = 0.5 if config.objective.loss == "least_squares" else 0.0
+
+    def d_record(value: Tensor, real: Tensor, fake: Tensor, penalty: Tensor) -> Tensor:
+        right = (real > boundary).astype(ms.float32).mean() + (fake < boundary).astype(ms.float32).mean()
+        if probability:
+            real, fake = ops.sigmoid(real), ops.sigmoid(fake)
+        return ops.stack((value, real.mean(), fake.mean(), 0.5 * right, penalty))
+
+    return d_record
+
+
+def _clipper(critic: nn.Cell, bound: float | None) -> Callable[[], None]:
+    """Return a function that clips the trainable weights; BatchNorm's moving statistics are left alone."""
+    weights = tuple(critic.trainable_params()) if bound is not None else ()
+
+    def clip() -> None:
+        for weight in weights:
+            ops.assign(weight, ops.clip_by_value(weight, -bound, bound))
+
+    return clip
