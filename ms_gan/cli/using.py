@@ -9,6 +9,15 @@ from ms_gan.errors import UserError
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add the commands to the parser."""
     _add_generate(commands)
+    parser = commands.add_parser("interpolate", help="walk from one picture to the next: a strip, or a GIF")
+    parser.set_defaults(run=run_interpolate)
+    parser.add_argument("source", metavar="RUN_OR_CKPT", help="run folder (newest checkpoint), or a Generator*.ckpt")
+    parser.add_argument("--seeds", type=int, nargs="+", default=(1, 2, 3, 4), metavar="S", help="stations (1 2 3 4)")
+    parser.add_argument("--frames", type=int, default=10, metavar="N", help="pictures from one to the next (10)")
+    parser.add_argument("--out", default="interpolation.png", metavar="PATH", help="FILE.png or FILE.gif")
+    parser.add_argument("--config", metavar="NAME", help="recipe of a checkpoint outside a run folder")
+    device_options(parser)
+
     parser = commands.add_parser("animate", help="build the GIF of a run")
     parser.set_defaults(run=run_animate)
     parser.add_argument("source", metavar="RUN", help="run folder")
@@ -20,7 +29,10 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run_plot)
     parser.add_argument("source", metavar="RUN", help="run folder, or a folder with d_loss.txt, d_acc.txt, g_loss.txt")
     parser.add_argument("--out", metavar="FILE.png", help="RUN/losses.png, or RUN/epochs.png")
-    parser.add_argument("--epochs", type=int, nargs="+", metavar="N", help="grids of these epochs, counted from 0")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--epochs", type=int, nargs="+", metavar="N", help="grids of these epochs, counted from 0")
+    kind.add_argument("--scatter", action="store_true", help="both losses as points, as in recipe 5")
+    kind.add_argument("--texts", metavar="DIR", help="write d_loss.txt, d_acc.txt and g_loss.txt, a number a line")
 
 
 def _add_generate(commands: argparse._SubParsersAction) -> None:
@@ -71,6 +83,21 @@ def run_generate(options: argparse.Namespace) -> None:
     print(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} pictures to {written[0].parent}")
 
 
+def run_interpolate(options: argparse.Namespace) -> None:
+    """Walk through the latent space."""
+    from ms_gan.commands.generate import find_generator
+    from ms_gan.device import activate, choose_device
+
+    find_generator(options.source, options.config)
+    activate(choose_device(options.device, require_ascend=options.require_ascend))
+    from ms_gan.commands.interpolate import interpolate
+
+    written = interpolate(
+        options.source, seeds=options.seeds, frames=options.frames, out=options.out, config=options.config
+    )
+    print(f"wrote {written}")
+
+
 def run_animate(options: argparse.Namespace) -> None:
     """Build the GIF."""
     from ms_gan.commands.show import animate
@@ -82,11 +109,14 @@ def run_animate(options: argparse.Namespace) -> None:
 
 
 def run_plot(options: argparse.Namespace) -> None:
-    """Draw curves, or several epochs side by side."""
-    from ms_gan.commands.show import plot, plot_epochs
+    """Draw curves, points, or several epochs side by side, or write the numbers as texts."""
+    from ms_gan.commands.show import export_texts, plot, plot_epochs, scatter
     from ms_gan.runs.folder import RunFolder
 
-    if options.epochs:
-        print(f"wrote {plot_epochs(RunFolder.open(options.source), options.epochs, options.out)}")
+    if options.texts:
+        written = export_texts(RunFolder.open(options.source), options.texts)
+    elif options.epochs:
+        written = plot_epochs(RunFolder.open(options.source), options.epochs, options.out)
     else:
-        print(f"wrote {plot(options.source, options.out)}")
+        written = (scatter if options.scatter else plot)(options.source, options.out)
+    print(f"wrote {written}")

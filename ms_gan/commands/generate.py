@@ -39,16 +39,13 @@ def load_generator(source: str | Path, config: str | None = None):
     UserError
         If there is no checkpoint, or it is of another network.
     """
-    from ms_gan.networks import ImageShape, build_generator
+    from ms_gan.commands.summary import image_shape
+    from ms_gan.networks import build_generator
     from ms_gan.runs.checkpoints import load_network
 
     path, settings = find_generator(source, config)
-    data = settings.data
-    # A published recipe on its published data, where the configuration does not say.
-    cifar = data.prefer == "cifar10"
-    image = ImageShape(data.channels or (3 if cifar else 1), data.size or (32 if cifar else 28))
     network = settings.generator
-    generator = build_generator(network.name, settings.latent.size, image, network.options)
+    generator = build_generator(network.name, settings.latent.size, image_shape(settings), network.options)
     load_network(path, generator)
     return generator.set_train(), settings
 

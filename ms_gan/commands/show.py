@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 
 from ms_gan.errors import UserError
+from ms_gan.files import write_atomically
 from ms_gan.pictures.animation import choose_frames, save_gif
-from ms_gan.pictures.curves import read_loss_texts, save_curves
+from ms_gan.pictures.curves import read_loss_texts, save_curves, save_scatter
 from ms_gan.pictures.grid import save_labelled
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.history import read_history
@@ -140,3 +141,35 @@ def read_picture(path: Path) -> np.ndarray:
 
 def _ranges(numbers: Sequence[int]) -> str:
     return f"{min(numbers)} to {max(numbers)}" if numbers else "none"
+
+
+def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:
+    """Draw both losses as points, as recipe 5 does; arguments and result as for :func:`plot`, scatter.png."""
+    folder = source.path if isinstance(source, RunFolder) else Path(source)
+    run = RunFolder(folder)
+    records = read_history(run.history_file) if run.config_file.exists() else read_loss_texts(folder)
+    columns = {key: [record[key] for record in records] for key in ("d_loss", "g_loss", "step")}
+    target = Path(out or folder / "scatter.png")
+    save_scatter(target, columns["d_loss"], columns["g_loss"], steps=columns["step"])
+    return target
+
+
+def export_texts(run: RunFolder, folder: str | Path) -> Path:
+    """Write d_loss.txt, d_acc.txt and g_loss.txt, one number a line, as recipe 5 leaves them.
+
+    Parameters
+    ----------
+    run : RunFolder
+        The run.
+    folder : path-like
+        Where the files go; made when it is missing. The accuracy is in per cent.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    records = read_history(run.history_file)
+    for name, key, factor in (("d_loss", "d_loss", 1), ("d_acc", "d_accuracy", 100), ("g_loss", "g_loss", 1)):
+        write_atomically(Path(folder) / f"{name}.txt", "".join(f"{factor * r[key]!r}\n" for r in records))
+    return Path(folder)

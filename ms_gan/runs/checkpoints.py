@@ -12,7 +12,10 @@ from ms_gan.files import write_with
 
 def save_network(path: Path, network: nn.Cell) -> None:
     """Save a network's parameters, atomically; plain `ms.load_checkpoint` reads them."""
-    write_with(path, lambda temporary: ms.save_checkpoint(network, temporary))
+    # By parameter name; a network given as it is would be saved by attribute path, which load_param_into_net
+    # matches only by guessing.
+    content = [{"name": parameter.name, "data": parameter} for parameter in network.get_parameters()]
+    write_with(path, lambda temporary: ms.save_checkpoint(content, temporary))
 
 
 def load_network(path: Path, network: nn.Cell) -> None:

@@ -57,6 +57,9 @@ def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerCon
         optimizer = nn.RMSProp(parameters, rate, decay=config.decay, momentum=config.momentum, epsilon=1e-8)
     else:
         optimizer = nn.SGD(parameters, rate, momentum=config.momentum)
-    # Equal names in two optimizers (global_step) stop graph mode.
-    optimizer.update_parameters_name(f"{role}_optimizer.")
+    networks = {id(parameter) for parameter in parameters}
+    for parameter in optimizer.get_parameters():
+        # Equal names in two optimizers (global_step) stop graph mode; the network's own names stay as they are.
+        if id(parameter) not in networks:
+            parameter.name = f"{role}_optimizer.{parameter.name}"
     return optimizer

@@ -1,0 +1,92 @@
+"""`ms-gan interpolate`: the pictures between pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ms_gan.commands.generate import load_generator
+from ms_gan.commands.recording import draw_images
+from ms_gan.data.stream import fixed_latents
+from ms_gan.errors import UserError
+from ms_gan.pictures.animation import save_gif, save_strip
+from ms_gan.pictures.grid import tile
+
+_SECONDS_PER_FRAME = 0.1
+
+
+def spherical(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+    """Interpolate between two latents along the arc between them (Shoemake 1985; White 2016).
+
+    Normal latents lie near a sphere, and a straight line leaves it.
+
+    Parameters
+    ----------
+    start, end : array (n,)
+        Latent vectors, not zero.
+    share : float
+        From 0, `start`, to 1, `end`.
+
+    Returns
+    -------
+    array (n,)
+    """
+    cosine = np.dot(start, end) / (np.linalg.norm(start) * np.linalg.norm(end))
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    if np.sin(angle) < 1e-6:
+        return (1 - share) * start + share * end
+    return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
+
+
+def interpolate(
+    source: str | Path,
+    *,
+    seeds: Sequence[int] = (1, 2, 3, 4),
+    frames: int = 10,
+    out: str | Path = "interpolation.png",
+    config: str | None = None,
+) -> Path:
+    """Walk from the picture of one seed to the next, and back to the first in a GIF.
+
+    Parameters
+    ----------
+    source, config
+        As for :func:`ms_gan.commands.generate.load_generator`.
+    seeds : sequence of int
+        At least two seeds; each stands for the first latent that `generate --seed` draws.
+    frames : int
+        Pictures on the way from one seed to the next, both ends included, at least 2.
+    out : path-like
+        ``*.png``: a strip with a row for each way; ``*.gif``: the whole walk as an animation.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    UserError
+        If something that was given is wrong.
+    """
+    out = Path(out)
+    if out.suffix.lower() not in (".png", ".gif"):
+        raise UserError(f"--out {out}: must end in .png (a strip) or .gif (an animation)")
+    if len(seeds) < 2 or not 2 <= frames <= 1000:
+        raise UserError("interpolate: needs at least 2 --seeds, and from 2 to 1000 --frames")
+    if any(not 0 <= seed < 2**32 for seed in seeds):
+        raise UserError("--seeds: must be from 0 to 4294967295")
+    generator, settings = load_generator(source, config)
+    ends = [fixed_latents(seed, 1, settings.latent.size)[0] for seed in seeds]
+    moving = out.suffix.lower() == ".gif"
+    ways = list(zip(ends, [*ends[1:], ends[0]] if moving else ends[1:], strict=moving))
+    shares = np.linspace(0, 1, frames)
+    latents = [spherical(start, end, share) for start, end in ways for share in shares]
+    images = draw_images(generator, np.asarray(latents, np.float32))
+    if not moving:
+        save_strip(out, images, rows=len(ways))
+        return out
+    names = [str(seed) for seed in (*seeds, seeds[0])]
+    captions = [f"seed {names[i]} to {names[i + 1]}" for i in range(len(ways)) for _ in shares]
+    save_gif(out, [tile(image[None], 1, 1, scale=10) for image in images], captions, _SECONDS_PER_FRAME)
+    return out

@@ -1,0 +1,72 @@
+"""`ms-gan summary`: the layers of a recipe's networks."""
+
+from mindspore import Tensor, nn
+
+from ms_gan.config import Config
+from ms_gan.networks import ImageShape, build_discriminator, build_generator
+
+
+def image_shape(config: Config) -> ImageShape:
+    """Return the image shape of a configuration; where it leaves it to the data, that of the preferred data set."""
+    cifar = config.data.prefer == "cifar10"
+    return ImageShape(config.data.channels or (3 if cifar else 1), config.data.size or (32 if cifar else 28))
+
+
+def summary(config: Config) -> str:
+    """Return tables of generator, discriminator and both together, one line per layer.
+
+    Parameters
+    ----------
+    config : Config
+        The recipe.
+
+    Returns
+    -------
+    str
+        For each layer its output shape and number of parameters, those that are not trained apart.
+    """
+    import numpy as np
+
+    image = image_shape(config)
+    generator = build_generator(config.generator.name, config.latent.size, image, config.generator.options)
+    discriminator = build_discriminator(config.discriminator.name, image, config.discriminator.options)
+    latents = Tensor(np.zeros((2, config.latent.size), np.float32))
+    images = Tensor(np.zeros((2, *image[:1], image.size, image.size), np.float32))
+    g_rows, d_rows = _rows(generator, latents), _rows(discriminator, images)
+    both = [("generator", "", *_counts(generator)), ("discriminator", "", *_counts(discriminator))]
+    tables = [
+        _table(f"Generator ({config.generator.name})", g_rows, _counts(generator)),
+        _table(f"Discriminator ({config.discriminator.name})", d_rows, _counts(discriminator)),
+        _table("Both", both, tuple(a + b for a, b in zip(both[0][2:], both[1][2:], strict=True))),
+    ]
+    return "\n\n".join(tables)
+
+
+def _rows(network: nn.Cell, inputs: Tensor) -> list[tuple[str, str, int, int]]:
+    """Run the network once and note each leaf layer's output shape and own parameters."""
+    rows: list[tuple[str, str, int, int]] = []
+
+    def note(cell: nn.Cell, _inputs: tuple, output: Tensor) -> None:
+        shape = "x".join(str(length) for length in output.shape[1:])
+        rows.append((type(cell).__name__, shape, *_counts(cell)))
+
+    leaves = [cell for _, cell in network.cells_and_names() if not list(cell.cells())]
+    hooks = [cell.register_forward_hook(note) for cell in leaves]
+    network.set_train(False)
+    network(inputs)
+    for hook in hooks:
+        hook.remove()
+    return rows
+
+
+def _counts(cell: nn.Cell) -> tuple[int, int]:
+    """Return how many numbers are trained, and how many are not."""
+    trained = sum(parameter.size for parameter in cell.trainable_params())
+    return trained, sum(parameter.size for parameter in cell.get_parameters()) - trained
+
+
+def _table(title: str, rows: list[tuple[str, str, int, int]], total: tuple[int, int]) -> str:
+    lines = [title, f"{'layer':<24}{'output':>14}{'trained':>14}{'not trained':>14}", "-" * 66]
+    lines += [f"{name:<24}{shape:>14}{trained:>14,}{fixed:>14,}" for name, shape, trained, fixed in rows]
+    lines += ["-" * 66, f"{'total ' + format(sum(total), ','):<38}{total[0]:>14,}{total[1]:>14,}"]
+    return "\n".join(lines)
