@@ -43,7 +43,8 @@ def draw_images(generator: nn.Cell, latents: np.ndarray, *, batch_statistics: bo
     -------
     array, float32 (N, C, S, S), in [-1, 1]
     """
-    moving = [parameter.asnumpy() for parameter in _statistics(generator)] if batch_statistics else []
+    # Copies: asnumpy shares the parameter's memory.
+    moving = [parameter.asnumpy().copy() for parameter in _statistics(generator)] if batch_statistics else []
     generator.set_train(batch_statistics)
     size = len(latents) if batch_statistics else 256
     try:
