@@ -134,7 +134,6 @@ def _package(requirement: Requirement) -> Finding:
     """Judge one package by really importing it."""
     pip = f"{sys.executable} -m pip"
     version = module_version(requirement.module)
-    failure = _import_failure(requirement)
     needed = "note" if requirement.package in TEST_TOOLS else "missing"
     install = f"{pip} install '{requirement}'"
     if not is_installed(requirement):
@@ -144,6 +143,7 @@ def _package(requirement: Requirement) -> Finding:
         # Of the versions that were not tried, only numpy's is known to fail.
         state = "missing" if requirement.package == "numpy" else "note"
         return Finding(state, requirement.package, f"{version} is not within {requirement.bounds}", install)
+    failure = _import_failure(requirement)
     if failure:
         text = f"{version or ''} cannot be imported: {failure}".strip()
         return Finding(needed, requirement.package, text, _remedy(failure, pip) or f"{install} --force-reinstall")

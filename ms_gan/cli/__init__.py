@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ms_gan.cli import data, training, using
 from ms_gan.errors import Interrupted, TrainingDiverged, UserError
 
 
@@ -22,7 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status: 0, or 2 for bad input, 1 for a diverged training, 130 or 143 after a signal.
     """
-    options = build_parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words == ["doctor"]:
+        # Before anything else is imported: the doctor works where packages are missing.
+        from ms_gan.doctor import run_doctor
+
+        return run_doctor()
+    options = build_parser().parse_args(words)
     try:
         return options.run(options) or 0
     except UserError as error:
@@ -41,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
+    from ms_gan.cli import data, training, using
+
     parser = argparse.ArgumentParser(
         prog="ms-gan",
         description="Train generative adversarial networks with MindSpore, on Ascend NPUs or any CPU.",
@@ -54,5 +61,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"ms-gan: {message}", file=sys.stderr)
+    # A file's name may hold a line end; the message is one line all the same.
+    print("ms-gan: " + message.replace("\n", " "), file=sys.stderr)
     return status

@@ -62,7 +62,7 @@ def run_generate(options: argparse.Namespace) -> None:
     from ms_gan.commands.generate import find_generator, generate
     from ms_gan.device import activate, choose_device
 
-    if options.training_grid and (options.num or options.grid or options.seed is not None):
+    if options.training_grid and any(given is not None for given in (options.num, options.grid, options.seed)):
         raise UserError(
             "--training-grid: number, grid and seed are those of the training; leave out --num, --grid, --seed"
         )

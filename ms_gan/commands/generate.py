@@ -1,6 +1,7 @@
 """`ms-gan generate`: pictures from a trained generator."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,15 +54,15 @@ def load_generator(source: str | Path, config: str | None = None):
 def find_generator(source: str | Path, config: str | None = None) -> tuple[Path, Config]:
     """Return the checkpoint and the configuration that `source` means; see :func:`load_generator`."""
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         run = RunFolder.open(path)
         return run.generator_file(), load_config(config) if config else run.config()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"{path}: no such run folder or checkpoint")
     if config:
         return path, load_config(config)
     home = path.resolve().parent.parent
-    if not RunFolder(home).config_file.is_file():
+    if not os.path.isfile(RunFolder(home).config_file):
         raise UserError(f"{path}: lies in no run folder; say with --config which recipe it belongs to")
     return path, RunFolder(home).config()
 

@@ -145,19 +145,23 @@ class Recorder:
         return record
 
     def _show(self, record: dict[str, float]) -> None:
-        step, now = record["step"], time.perf_counter()
-        rate = 1000 * (now - self._window[1]) / max(1, step - self._window[0])
-        if step > self._first_step:
-            self.ms_per_step.append(rate)
-        self._window = (step, now)
-        text = describe_record(self._config, self._plan, record)
-        images = 1000 * self._config.batch_size * _batches(self._config) / max(rate, 1e-9)
-        text += f"  {rate:6.1f} ms/step  {images:6,.0f} images/s  left {self._left(record, rate)}"
+        text = describe_record(self._config, self._plan, record) + self._pace(record)
         if self._bar is None:
             self._console.line(text)
         else:
             self._bar.set_postfix_str(f"loss_d {record['d_loss']:.3f} loss_g {record['g_loss']:.3f}")
-            (self._console.line if self._plan.ends_epoch(step) else self._console.note)(text)
+            (self._console.line if self._plan.ends_epoch(record["step"]) else self._console.note)(text)
+
+    def _pace(self, record: dict[str, float]) -> str:
+        """Return speed and time left as text; nothing at the first step, which compiles."""
+        (before, began), now = self._window, time.perf_counter()
+        self._window = (record["step"], now)
+        if record["step"] <= before:
+            return ""
+        rate = 1000 * (now - began) / (record["step"] - before)
+        self.ms_per_step.append(rate)
+        images = 1000 * self._config.batch_size * self._config.updates.d_steps / max(rate, 1e-9)
+        return f"  {rate:6.1f} ms/step  {images:6,.0f} images/s  left {self._left(record, rate)}"
 
     def _left(self, record: dict[str, float], rate: float) -> str:
         if self._plan.total_steps is None:
@@ -191,10 +195,6 @@ def describe_record(config: Config, plan: Plan, record: dict[str, float]) -> str
 def reading_of(config: Config) -> str:
     """Return the line that tells what the numbers mean."""
     return config.reading or LOSSES[config.objective.loss].reading
-
-
-def _batches(config: Config) -> int:
-    return config.updates.d_steps
 
 
 def _first_bad(numbers: dict[str, float]) -> str:

@@ -1,10 +1,11 @@
 """`ms-gan train`: from a configuration to a finished run folder."""
 
 import dataclasses
+import os
 import resource
 import shlex
+import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from typing import Any
 
 from ms_gan.commands.console import Console, duration
 from ms_gan.commands.environment import describe_environment
-from ms_gan.commands.resume import merge_resumed
+from ms_gan.commands.resume import finish_pictures, merge_resumed, take_back
 from ms_gan.config import Config, config_text, load_config
 from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import load_images
@@ -171,11 +172,10 @@ def _run_new(prepared: Prepared, options: TrainOptions, console: Console) -> Run
 
 
 def _run_resumed(prepared: Prepared, run: RunFolder, console: Console) -> RunFolder:
-    from ms_gan.runs.history import keep_records
     from ms_gan.runs.state import find_state, load_state
+    from ms_gan.training.plan import Plan
 
-    known = run.environment().get("data", {}).get("sha256")
-    if known != prepared.images.sha256:
+    if run.data_digest() != prepared.images.sha256:
         raise UserError(
             f"--resume {run.path}: the data at {prepared.images.location} are not those that the run began with; "
             "give their folder with --data-dir"
@@ -188,15 +188,15 @@ def _run_resumed(prepared: Prepared, run: RunFolder, console: Console) -> RunFol
         position = state.position
         if plan.done(position.step, position.seconds):
             console.line(f"{run.path}: complete after {position.step:,} steps, nothing to do; give a larger --epochs")
+            finish_pictures(run, state.folder)
             return run
         load_state(state, players)
         console.keep_in(run.log_file)
         console.line(f"Resuming after step {position.step:,} ({state.folder})")
-        keep_records(
-            run.history_file,
-            lambda record: record["step"] <= position.step and plan.record_due(record["step"]),
-        )
+        before = Plan(run.config(), plan.steps_per_epoch)
+        # In this order: killed in between, the run takes back the same when it is resumed again.
         run.write_config(config)
+        take_back(run, before, plan, position.step)
         _train(prepared, config, players, plan, run, position, console)
     return run
 
@@ -231,12 +231,13 @@ def _train(prepared: Prepared, config: Config, players, plan, run: RunFolder, po
     """Run the loop, then draw the curves and the animation."""
     from ms_gan.commands.recording import Recorder, reading_of
     from ms_gan.commands.show import animate, plot
+    from ms_gan.networks import ImageShape
     from ms_gan.training.loop import run_loop
     from ms_gan.training.setup import prepare_steps
 
     _describe(prepared, config, plan, run, console)
     console.line(reading_of(config))
-    steps = prepare_steps(players, config, console.line)
+    steps = prepare_steps(players, config, ImageShape(config.data.channels, config.data.size), console.line)
     recorder = Recorder(config, plan, run, players, console, position)
     began = time.perf_counter()
     with _signals() as received:
@@ -294,7 +295,12 @@ def _summarise(recorder, wall: float, position, run: RunFolder, console: Console
 
 
 def _command(arguments: list[str]) -> str:
-    return f"python -m ms_gan {shlex.join(arguments)}"
+    """Return a command line that works as it is pasted: with ms-gan where it is installed for this Python."""
+    beside = Path(sys.executable).parent / "ms-gan"
+    program = "python -m ms_gan"
+    if beside.exists():
+        program = "ms-gan" if shutil.which("ms-gan") == str(beside) else shlex.quote(str(beside))
+    return f"{program} {shlex.join(arguments)}"
 
 
 @contextmanager
@@ -312,7 +318,8 @@ def _signals():
         if received and number == signal.SIGINT:
             raise KeyboardInterrupt
         received.append(number)
-        sys.stderr.write("\nstopping after this step and saving; once more to stop at once\n")
+        # Not sys.stderr, which may be in the middle of a line of the progress bar.
+        os.write(2, b"\nstopping after this step and saving; once more to stop at once\n")
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

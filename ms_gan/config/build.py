@@ -14,6 +14,7 @@ from ms_gan.names import unknown_name
 T = TypeVar("T")
 
 _LENGTHS = ("epochs", "steps", "minutes")
+_LARGEST = 2**53
 _TYPE_NAMES = {
     int: "a whole number",
     float: "a number",
@@ -66,7 +67,7 @@ def _build(cls: type[T], values: Any, where: str) -> T:
     hints = typing.get_type_hints(cls)
     for key in values:
         if key not in hints:
-            raise UserError(unknown_name(f"config key {where}{key}", key, hints))
+            raise UserError(unknown_name(f"config key {_show(f'{where}{key}')[1:-1]}", key, hints))
     built = {key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()}
     return cls(**built)
 
@@ -100,7 +101,7 @@ def _scalar(hint: type, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return _finite(value, where)
     if hint is int and isinstance(value, float) and value.is_integer():
-        return int(value)
+        return _scalar(int, int(value), where)
     # YAML 1.1 reads 1e-4 as text, and people write it.
     if hint in (int, float) and isinstance(value, str):
         try:
@@ -109,6 +110,8 @@ def _scalar(hint: type, value: Any, where: str) -> Any:
             raise _wrong_type(hint, value, where) from None
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise _wrong_type(hint, value, where)
+    if hint is int and abs(value) > _LARGEST:
+        raise UserError(f"config {where}: {_show(value)} is too large, the most is {_LARGEST}")
     return value
 
 
@@ -133,7 +136,10 @@ def _wrong_type(hint: type, value: Any, where: str) -> UserError:
 
 
 def _show(value: Any) -> str:
-    text = repr(value).replace("\n", " ")
+    try:
+        text = repr(value).replace("\n", " ")
+    except ValueError:  # Python does not write out whole numbers of more than 4,300 digits
+        text = "a very long number"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -1,5 +1,6 @@
 """YAML files with `base:` inheritance, and the order: command line over file over default."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,14 @@ from ms_gan.config.schema import Config
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 1 << 18
 _MOST_BASES = 8
 _LENGTHS = ("epochs", "steps", "minutes")
 
 
 def config_folder() -> Path:
-    """Return the folder of the published recipes: in the installed package, or beside it in a clone."""
-    inside = Path(__file__).parent.parent / "configs"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "configs"
+    """Return the folder of the published recipes, which the package links to."""
+    return Path(__file__).parent.parent / "configs"
 
 
 def recipe_names() -> list[str]:
@@ -70,8 +70,8 @@ def overlay(values: dict[str, Any], settings: Iterable[str], overrides: Mapping[
 def find_config(name: str) -> Path:
     """Return the YAML file that `name` means: a path that exists, or a published recipe."""
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        if not path.is_file():
+    if path.suffix in (".yaml", ".yml") or os.path.isfile(path):
+        if not os.path.isfile(path):
             raise UserError(f"--config {name}: no such file; recipes are {', '.join(recipe_names())}")
         return path
     if name not in recipe_names():
@@ -103,7 +103,7 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(base, str):
         raise UserError(f"{path}: base: must be the name of a recipe or a .yaml file, got {base!r}")
     beside = path.parent / base
-    return _merge(_read_with_bases(beside if beside.is_file() else find_config(base), (*seen, path)), values)
+    return _merge(_read_with_bases(beside if os.path.isfile(beside) else find_config(base), (*seen, path)), values)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -111,23 +111,29 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         with open(path, "rb") as stream:
             content = stream.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
-            raise UserError(f"{path}: larger than 1 MiB; that is no configuration")
-        # The aliases of YAML can blow a small file up; no configuration needs them.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
-            raise UserError(f"{path}: YAML aliases (*name) are not accepted; write the value out")
-        values = yaml.safe_load(content)
+            raise UserError(f"{path}: larger than {_MOST_BYTES >> 10} KiB; that is no configuration")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UserError(f"{path}: not readable as YAML{line}: {reason}") from None
+    values = _parse_yaml(content, str(path))
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UserError(f"{path}: expected keys and values at the top, such as 'batch_size: 64'")
     return values
+
+
+def _parse_yaml(content: bytes | str, where: str) -> Any:
+    try:
+        # The aliases of YAML can blow a small file up; no configuration needs them.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
+            raise UserError(f"{where}: YAML aliases (*name) are not accepted; write the value out")
+        return yaml.safe_load(content)
+    # Beside its own errors PyYAML lets those of its readers of numbers, dates and truth values through.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{where}: not readable as YAML{line}: {reason}") from None
 
 
 def _merge(lower: dict[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,10 +153,7 @@ def _split_setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--set {text}: expected key=value, for example objective.clip=0.01")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise UserError(f"--set {text}: the value is not readable as YAML") from None
+    return key.strip(), _parse_yaml(value, f"--set {text}")
 
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:

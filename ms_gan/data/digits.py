@@ -162,9 +162,7 @@ def _write_grey(folder: Path) -> None:
         write_atomically(
             folder / f"{stem}-images-idx3-ubyte", struct.pack(">4i", 0x0803, *images.shape) + images.tobytes()
         )
-        write_atomically(
-            folder / f"{stem}-labels-idx1-ubyte", struct.pack(">2i", 0x0801, count) + labels.tobytes()
-        )
+        write_atomically(folder / f"{stem}-labels-idx1-ubyte", struct.pack(">2i", 0x0801, count) + labels.tobytes())
 
 
 def _write_colour(folder: Path) -> None:

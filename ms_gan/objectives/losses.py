@@ -78,7 +78,7 @@ LOSSES: dict[str, Loss] = {
         cross_entropy_fake,
         cross_entropy_real,
         True,
-        "D(real), D(fake): D's mean probability of 'real'. 0.5 and 0.5 (loss_d 1.39, loss_g 0.69) is the equilibrium; "
+        "D(real), D(fake): D's mean probability of 'real'. At the equilibrium both are 0.5, loss_d 1.39, loss_g 0.69; "
         "D(fake) near 0 for long means that D wins and G learns little.",
     ),
     "minimax": Loss(
@@ -86,7 +86,7 @@ LOSSES: dict[str, Loss] = {
         cross_entropy_fake,
         minimax_generator,
         True,
-        "loss_g is negative: it is log(1 - D(fake)), -0.69 at the equilibrium; near 0 it saturates and G stops learning.",
+        "loss_g is negative: log(1 - D(fake)), -0.69 at the equilibrium; near 0 it saturates and G stops learning.",
     ),
     "wasserstein": Loss(
         negative_mean_score,

@@ -1,6 +1,7 @@
 """Checkpoints of one network, in MindSpore's own format."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import mindspore as ms
@@ -39,7 +40,7 @@ def load_network(path: Path, network: nn.Cell) -> None:
 
 def read_checkpoint(path: Path) -> dict[str, ms.Parameter]:
     """Read a checkpoint file as MindSpore does, or raise UserError."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"{path}: no such checkpoint")
     try:
         return ms.load_checkpoint(str(path))

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,8 +16,12 @@ from ms_gan.config import Config, config_text, read_config
 from ms_gan.errors import UserError
 from ms_gan.files import cannot_write, write_atomically
 
-_GRID = re.compile(r"step-(\d{8})\.png")
+_GRID = re.compile(r"step-(\d{8,})\.png")
+_NETWORK = re.compile(r"(Generator|Discriminator)(_step)?(\d+)\.ckpt")
+_STATE = re.compile(r"state-(\d{8,})")
+_LEFTOVER = re.compile(r"\..+\.tmp|\.\d+\.tmp\..+")
 _INDEX = "index.json"
+_ROLES = ("Generator", "Discriminator")
 
 
 class RunFolder:
@@ -44,7 +49,7 @@ class RunFolder:
             If `out` holds a run already, or is a file, or cannot be written.
         """
         run = cls(out if out is not None else _unused(Path("runs") / f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"))
-        if run.config_file.exists():
+        if os.path.exists(run.config_file):
             raise UserError(f"--out {run.path}: holds a run already; go on with --resume {run.path}, or name another")
         try:
             run.images.mkdir(parents=True, exist_ok=True)
@@ -57,7 +62,7 @@ class RunFolder:
     def open(cls, path: str | os.PathLike) -> "RunFolder":
         """Return the run folder at `path`, or raise UserError if there is none."""
         run = cls(path)
-        if not run.config_file.is_file():
+        if not os.path.isfile(run.config_file):
             raise UserError(f"{path}: is no run folder (it has no config.yaml); name a folder that train has made")
         return run
 
@@ -68,6 +73,14 @@ class RunFolder:
     def environment(self) -> dict[str, Any]:
         """Read what the run ran on."""
         return _read_json(self.environment_file)
+
+    def data_digest(self) -> str:
+        """Return the SHA-256 of the images that the run began with."""
+        data = self.environment().get("data")
+        digest = data.get("sha256") if isinstance(data, dict) else None
+        if not isinstance(digest, str):
+            raise UserError(f"{self.environment_file}: is damaged (no data: sha256:)")
+        return digest
 
     def write_environment(self, environment: dict[str, Any]) -> None:
         """Write what the run runs on."""
@@ -83,8 +96,7 @@ class RunFolder:
 
     def grid_pictures(self) -> dict[int, Path]:
         """Return the grids that are there, by step, in order."""
-        found = ((_GRID.fullmatch(path.name), path) for path in self.images.glob("step-*.png"))
-        return dict(sorted((int(match[1]), path) for match, path in found if match))
+        return dict(sorted((int(match[1]), path) for match, path in _matches(self.images, _GRID)))
 
     def network_files(self, step: int, epoch: int | None) -> tuple[Path, Path]:
         """Return the checkpoint files of G and D: numbered by epoch at the end of one, else by step."""
@@ -97,10 +109,38 @@ class RunFolder:
         index[step] = [file.name for file in files]
         gone = sorted(index)[:-keep] if keep else []
         names = [name for old in gone for name in index.pop(old)]
-        content = {str(key): index[key] for key in sorted(index)}
-        write_atomically(self.checkpoints / _INDEX, json.dumps(content, indent=1) + "\n")
+        self._write_index(index)
         for name in names:
-            (self.checkpoints / name).unlink(missing_ok=True)
+            _remove(self.checkpoints / name)
+
+    def take_back(self, step: int, steps_per_epoch: int, *, picture_stays: bool, networks_stay: bool) -> None:
+        """Remove what was drawn and saved after `step`.
+
+        The index is written anew from the files, so that a damaged one does no harm.
+
+        Parameters
+        ----------
+        step : int
+            The run goes on after this step.
+        steps_per_epoch : int
+            To tell the step from a checkpoint that is numbered by its epoch.
+        picture_stays, networks_stay : bool
+            Whether those made at `step` itself stay.
+        """
+        for drawn, path in self.grid_pictures().items():
+            if drawn > step or (drawn == step and not picture_stays):
+                _remove(path)
+        saved: dict[int, dict[str, str]] = {}
+        for match, path in _matches(self.checkpoints, _NETWORK):
+            number = int(match[3]) if match[2] else (int(match[3]) + 1) * steps_per_epoch
+            if number > step or (number == step and not networks_stay):
+                _remove(path)
+            else:
+                saved.setdefault(number, {})[match[1]] = path.name
+        self._write_index({key: [names[r] for r in _ROLES] for key, names in saved.items() if len(names) == 2})
+        for match, path in _matches(self.checkpoints, _STATE):
+            if int(match[1]) > step:
+                shutil.rmtree(path, ignore_errors=True)
 
     def network_index(self) -> dict[int, list[str]]:
         """Return the names of the checkpoint files (G, D) by step."""
@@ -108,10 +148,8 @@ class RunFolder:
         if not path.exists():
             return {}
         try:
-            index = {int(step): [_plain_name(name) for name in names] for step, names in _read_json(path).items()}
-            if any(len(names) != 2 for names in index.values()):
-                raise ValueError
-        except (ValueError, TypeError, AttributeError):
+            index = {int(step): _network_names(names) for step, names in _read_json(path).items()}
+        except (UserError, ValueError):
             raise UserError(f"{path}: is damaged; resume the run to have it written again") from None
         return index
 
@@ -126,7 +164,8 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the folder for writing; a second writer gets a UserError that names the first.
 
-        The lock is the operating system's, so it ends with its holder, however that ends.
+        The lock is the operating system's, so it ends with its holder, however that ends. Files that a killed
+        holder left half written are removed.
         """
         path = self.path / ".lock"
         try:
@@ -136,14 +175,23 @@ class RunFolder:
         with stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 stream.seek(0)
                 holder = stream.read(200).strip() or "another process"
                 raise UserError(f"{self.path}: is being written by {holder}; wait for it, or name another") from None
+            except OSError as error:
+                raise UserError(f"{path}: cannot be locked: {error.strerror}; name a folder on a local disk") from None
             stream.truncate(0)
             stream.write(f"process {os.getpid()} on {socket.gethostname()}")
             stream.flush()
+            for folder in (self.path, self.images, self.checkpoints):
+                for _, leftover in _matches(folder, _LEFTOVER):
+                    _remove(leftover)
             yield
+
+    def _write_index(self, index: dict[int, list[str]]) -> None:
+        content = {str(step): index[step] for step in sorted(index)}
+        write_atomically(self.checkpoints / _INDEX, json.dumps(content, indent=1) + "\n")
 
 
 def _unused(path: Path) -> Path:
@@ -167,7 +215,29 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _plain_name(name: str) -> str:
-    if not isinstance(name, str) or Path(name).name != name:
+def _network_names(names: Any) -> list[str]:
+    """Return the names of a checkpoint of G and one of D; anything else raises ValueError."""
+    if not isinstance(names, list) or len(names) != 2 or not all(isinstance(name, str) for name in names):
         raise ValueError
-    return name
+    matches = [_NETWORK.fullmatch(name) for name in names]
+    if [match and match[1] for match in matches] != list(_ROLES):
+        raise ValueError
+    return names
+
+
+def _matches(folder: Path, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], Path]]:
+    """Return what in `folder` is called after `pattern`, with the match."""
+    if not folder.is_dir():
+        return []
+    found = ((pattern.fullmatch(path.name), path) for path in folder.iterdir())
+    return [(match, path) for match, path in found if match]
+
+
+def _remove(path: Path) -> None:
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot remove {path}: {error.strerror}; make its folder writable") from None

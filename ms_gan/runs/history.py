@@ -9,7 +9,7 @@ from typing import Any
 from ms_gan.errors import UserError
 from ms_gan.files import cannot_write, write_atomically
 
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = 1 << 28
 _MOST_LINE = 1 << 16
 
 
@@ -39,7 +39,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path}: larger than 1 GiB; that is no history of ms_gan")
+            raise UserError(f"{path}: larger than 256 MiB; that is no history of ms_gan")
         with open(path, "rb") as stream:
             lines = stream.read().split(b"\n")
     except OSError as error:
@@ -55,13 +55,19 @@ def keep_records(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
         write_atomically(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
+def _is_number(value: object) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**53)
+
+
 def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         if len(line) > _MOST_LINE:
             raise ValueError
         record = json.loads(line)
-        if not isinstance(record, dict) or type(record.get("step")) is not int:
+        if not isinstance(record, dict) or not all(map(_is_number, record.values())):
+            raise ValueError
+        if not all(type(record.get(key)) is int and record[key] >= 0 for key in ("step", "epoch")):
             raise ValueError
     except (ValueError, RecursionError):
-        raise UserError(f"{path}: line {number} is no record; remove that line, or resume the run") from None
+        raise UserError(f"{path}: is damaged: line {number} is no record; remove that line") from None
     return record

@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Parameter, Tensor
 
 from ms_gan.errors import UserError
-from ms_gan.files import atomic_file, sync_folder, write_atomically
+from ms_gan.files import atomic_file, cannot_write, sync_folder, write_atomically
 from ms_gan.runs.checkpoints import file_digest, first_difference
 from ms_gan.training.loop import Position
 from ms_gan.training.steps import Players
@@ -40,7 +40,10 @@ def save_state(folder: Path, players: Players, position: Position) -> None:
     check = _digest(content, file_digest(temporary / _PARAMETERS))
     write_atomically(temporary / _POSITION, json.dumps(content | {"sha256": check}))
     shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
+    try:
+        temporary.rename(final)
+    except OSError as error:
+        raise UserError(cannot_write(final, error)) from error
     sync_folder(folder)
     for old in _state_folders(folder)[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
@@ -88,7 +91,7 @@ def _digest(content: dict, parameters: str) -> str:
 
 
 def _state_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("state-*") if path.is_dir())
+    return sorted(path for path in folder.glob("state-*") if path.is_dir() and path.name[6:].isdecimal())
 
 
 def _parameters(players: Players) -> dict[str, Parameter]:

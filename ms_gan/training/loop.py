@@ -71,7 +71,6 @@ def run_loop(
             listener.on_networks(position)
         if last or plan.state_due(position.step) or interrupted():
             listener.on_state(position)
-        position.seconds = time.perf_counter() - began
 
 
 def _d_steps(config: Config, stream: BatchStream, steps: Steps, step: int) -> tuple[Tensor, Tensor]:

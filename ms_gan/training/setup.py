@@ -7,6 +7,7 @@ import mindspore as ms
 from ms_gan.config import Config
 from ms_gan.networks import ImageShape, build_discriminator, build_generator
 from ms_gan.training.optimizers import build_optimizer
+from ms_gan.training.penalty_check import pynative_is_right
 from ms_gan.training.steps import Players, Steps, build_steps
 
 
@@ -36,9 +37,24 @@ def build_players(config: Config, image: ImageShape) -> Players:
     )
 
 
-def prepare_steps(players: Players, config: Config, announce: Callable[[str], None]) -> Steps:
-    """Make the steps in the mode that the configuration asks for."""
+def prepare_steps(players: Players, config: Config, image: ImageShape, announce: Callable[[str], None]) -> Steps:
+    """Make the steps in the mode that the configuration asks for.
+
+    Where PyNative mode would give a wrong penalty gradient, the D step is compiled in it too, and this is announced.
+
+    Raises
+    ------
+    UserError
+        If the penalty's gradient is wrong for this discriminator in graph mode too.
+    """
     steps = build_steps(players, config)
-    if config.mode == "pynative":
+    penalised = config.objective.penalty != "none"
+    right = not penalised or pynative_is_right(players.discriminator, config, image)
+    if penalised:
+        announce(f"Checked: the {config.objective.penalty} penalty's gradient agrees with finite differences")
+    if config.mode == "graph":
+        return Steps(ms.jit(steps.d_step), ms.jit(steps.g_step))
+    if right:
         return steps
-    return Steps(ms.jit(steps.d_step), ms.jit(steps.g_step))
+    announce("PyNative would give a wrong gradient of the penalty here, so the D step is compiled in this mode too")
+    return Steps(ms.jit(steps.d_step), steps.g_step)

@@ -1,0 +1,86 @@
+"""Recipe 2: DCGAN."""
+
+import itertools
+
+from mindspore import Tensor, nn
+
+from ms_gan.networks.kit import kit
+from ms_gan.networks.registry import ImageShape, discriminator, generator
+
+
+def sizes_up_to(size: int) -> list[int]:
+    """Return the way from 1 pixel to `size`: doubled where it is even, one more where it is odd.
+
+    28 gives recipe 2's 1, 2, 3, 6, 7, 14, 28, and 32 gives 1, 2, 4, 8, 16, 32.
+    """
+    way = [size]
+    while way[0] > 1:
+        way.insert(0, way[0] - 1 if way[0] % 2 else way[0] // 2)
+    return way
+
+
+@generator("dcgan")
+class DCGANGenerator(nn.Cell):
+    """Transposed convolutions with batch normalisation and ReLU from 1x1 to the image; Tanh at the end.
+
+    Parameters
+    ----------
+    latent_size : int
+        Length of a latent vector.
+    image : ImageShape
+        Shape of the images to make.
+    widths : sequence of int
+        Channels before the last block, before the one before it, and so on; the last width holds for what
+        comes before. The source does not state them; these mirror its discriminator's.
+    """
+
+    def __init__(self, latent_size: int, image: ImageShape, widths: tuple[int, ...] = (32, 64, 128, 128, 64)):
+        super().__init__()
+        k = kit()
+        way = sizes_up_to(image.size)
+        blocks = list(itertools.pairwise(way))
+        layers: list[nn.Cell] = [k.FromLatents()]
+        before = latent_size
+        for number, (size, larger) in enumerate(blocks, 1):
+            last = number == len(blocks)
+            after = image.channels if last else widths[min(len(blocks) - number, len(widths)) - 1]
+            # Kernel 4, stride 2, padding 1 doubles; kernel 2 adds one.
+            kernel, stride, padding = (4, 2, 1) if larger == 2 * size and size > 1 else (2, 1, 0)
+            layers.append(k.Conv2dTranspose(before, after, kernel, stride, padding, size))
+            if not last:
+                layers += [k.BatchNorm(after), k.ReLU()]
+            before = after
+        self.layers = nn.SequentialCell([*layers, k.ToImages(image.size), nn.Tanh()])
+
+    def construct(self, latents: Tensor) -> Tensor:
+        """Turn latents (N, n) into images (N, C, S, S) in [-1, 1]."""
+        return self.layers(latents)
+
+
+@discriminator("dcgan")
+class DCGANDiscriminator(nn.Cell):
+    """3x3 convolutions with stride 2, batch normalisation and LeakyReLU, then one dense layer.
+
+    Parameters
+    ----------
+    image : ImageShape
+        Shape of the images to judge.
+    widths : sequence of int
+        Channels of the convolutions.
+    slope : float
+        Slope of LeakyReLU below zero.
+    """
+
+    def __init__(self, image: ImageShape, widths: tuple[int, ...] = (32, 64, 128, 128, 64), slope: float = 0.2):
+        super().__init__()
+        k = kit()
+        layers: list[nn.Cell] = [k.FromImages()]
+        before, size = image.channels, image.size
+        for width in widths:
+            layers += [k.Conv2d(before, width, 3, 2, 1, size), k.BatchNorm(width), k.LeakyReLU(slope)]
+            before, size = width, (size - 1) // 2 + 1
+        self.layers = nn.SequentialCell([*layers, k.Dense(before * size * size, 1), k.ToLogits()])
+
+    def construct(self, images: Tensor) -> Tensor:
+        """Turn images (N, C, S, S) into logits (N, 1)."""
+        return self.layers(images)

@@ -1,0 +1,103 @@
+"""Recipes 3 and 4: generator and critic for WGAN with weight clipping and with gradient penalty."""
+
+from mindspore import Tensor, nn
+
+from ms_gan.networks.kit import kit
+from ms_gan.networks.registry import ImageShape, discriminator, generator
+
+_KERNEL, _PADDING = 5, 2
+
+
+@generator("wgan")
+class WGANGenerator(nn.Cell):
+    """Dense, then three times nearest upsampling x2 and a 5x5 convolution, the third a transposed one; Tanh.
+
+    Parameters
+    ----------
+    latent_size : int
+        Length of a latent vector.
+    image : ImageShape
+        Shape of the images to make; the size is a multiple of 8.
+    widths : sequence of 4 int
+        Channels after the dense layer and after each upsampling.
+    slope : float
+        Slope of LeakyReLU below zero.
+
+    Raises
+    ------
+    ValueError
+        If the image size is not a multiple of 8.
+    """
+
+    def __init__(
+        self,
+        latent_size: int,
+        image: ImageShape,
+        widths: tuple[int, int, int, int] = (128, 128, 64, 32),
+        slope: float = 0.2,
+    ):
+        super().__init__()
+        if image.size % 8:
+            raise ValueError(
+                f"{image.size} pixels are not a multiple of 8; resize the images with --size {_near(image.size)}"
+            )
+        k = kit()
+        size = image.size // 8
+        features = widths[0] * size * size
+        layers = [
+            k.FromLatents(),
+            k.Dense(latent_size, features, has_bias=False),
+            k.BatchNorm(features),
+            k.LeakyReLU(slope),
+            k.Unflatten(widths[0], size),
+        ]
+        upsampling = (k.UpsampleConv2d, k.UpsampleConv2d, k.UpsampleConv2dTranspose)
+        for before, after, block in zip(widths[:-1], widths[1:], upsampling, strict=True):
+            layers += [block(before, after, _KERNEL, size), k.BatchNorm(after), k.LeakyReLU(slope)]
+            size *= 2
+        layers += [
+            k.Conv2dTranspose(widths[-1], image.channels, _KERNEL, 1, _PADDING, size),
+            k.ToImages(size),
+            nn.Tanh(),
+        ]
+        self.layers = nn.SequentialCell(layers)
+
+    def construct(self, latents: Tensor) -> Tensor:
+        """Turn latents (N, n) into images (N, C, S, S) in [-1, 1]."""
+        return self.layers(latents)
+
+
+@discriminator("wgan")
+class WGANCritic(nn.Cell):
+    """Four 5x5 convolutions with LeakyReLU, the last without stride, and a dense layer; no batch normalisation.
+
+    The score is unbounded. Dropout, which the source's code has and its text drops, is left out.
+
+    Parameters
+    ----------
+    image : ImageShape
+        Shape of the images to judge; at least 8 pixels.
+    widths : sequence of int
+        Channels of the convolutions.
+    slope : float
+        Slope of LeakyReLU below zero.
+    """
+
+    def __init__(self, image: ImageShape, widths: tuple[int, ...] = (32, 64, 128, 128), slope: float = 0.2):
+        super().__init__()
+        k = kit()
+        layers: list[nn.Cell] = [k.FromImages()]
+        before, size = image.channels, image.size
+        for number, width in enumerate(widths, 1):
+            stride = 1 if number == len(widths) else 2
+            layers += [k.Conv2d(before, width, _KERNEL, stride, _PADDING, size), k.LeakyReLU(slope)]
+            before, size = width, (size - 1) // stride + 1
+        self.layers = nn.SequentialCell([*layers, k.Dense(before * size * size, 1), k.ToLogits()])
+
+    def construct(self, images: Tensor) -> Tensor:
+        """Turn images (N, C, S, S) into scores (N, 1)."""
+        return self.layers(images)
+
+
+def _near(size: int) -> int:
+    return max(8, 8 * round(size / 8))

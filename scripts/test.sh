@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Sets up everything that is needed, then checks format and style and runs the tests:
+#
+#   bash scripts/test.sh [--python PATH] [pytest arguments...]
+#
+# Works from any folder; paths among the pytest arguments are relative to the repository.
+# Ends with the status of the step that failed, or 0.
+set -euo pipefail
+# shellcheck source=scripts/_environment.sh
+source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/_environment.sh"
+
+split_arguments "$@"
+prepare_environment
+cd -- "$root"
+# Tests start programs in other folders, and an environment that is used as it is does not know ms_gan.
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+exec "$python" -m pytest ${arguments[@]+"${arguments[@]}"}

@@ -1,0 +1,144 @@
+"""Shared by all tests: MindSpore's CPU settings, small data, and the command line, in this process or in a child."""
+
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+from ms_gan.device import activate, choose_device
+
+ROOT = Path(__file__).parents[1]
+# 50 steps end beside every cadence (31 steps an epoch), so that what only the end of a run draws is tested too.
+STEPS = 50
+CADENCES = ("--set", "samples.every=20", "--set", "saving.networks_every=20", "--save-every", "20")
+
+hypothesis.settings.register_profile("short", max_examples=60, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+
+# MindSpore reads its settings when it is imported, so they are made before any test imports it.
+DEVICE = choose_device("cpu", announce=lambda line: None)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left on the console."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def mindspore_cpu():
+    """Give mindspore, set to the CPU."""
+    activate(DEVICE)
+    import mindspore
+
+    return mindspore
+
+
+@pytest.fixture(scope="session")
+def digits_folder(tmp_path_factory) -> Path:
+    """Give a folder with 2,000 + 200 built-in digits in MNIST's own files."""
+    from ms_gan.data.digits import render_digits
+
+    folder = tmp_path_factory.mktemp("digits")
+    for stem, count, seed in (("train", 2000, 11), ("t10k", 200, 12)):
+        images, labels = render_digits(count, seed)
+        (folder / f"{stem}-images-idx3-ubyte").write_bytes(_idx(images))
+        (folder / f"{stem}-labels-idx1-ubyte").write_bytes(_idx(labels))
+    return folder
+
+
+def _idx(array: np.ndarray) -> bytes:
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture(scope="session")
+def child_environment(tmp_path_factory) -> dict[str, str]:
+    """Give an environment in which nothing of the user's is touched and no network is reached."""
+    home = tmp_path_factory.mktemp("home")
+    return os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(home),
+        "MS_GAN_DATA": str(home / "data"),
+        "MS_GAN_MIRROR": str(home / "no-mirror"),
+        "COLUMNS": "100",
+    }
+
+
+@pytest.fixture(scope="session")
+def start(child_environment) -> Callable[..., subprocess.Popen]:
+    """Give a function that starts `python -m ms_gan ...` in a child process."""
+
+    def start(*arguments: str, cwd: Path | None = None, program: Sequence[str] = ("-m", "ms_gan")) -> subprocess.Popen:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = [sys.executable, *program, *map(str, arguments)]
+        return subprocess.Popen(command, cwd=cwd, env=child_environment, text=True, **pipes)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_child(start) -> Callable[..., Result]:
+    """Give a function that runs `python -m ms_gan ...` in a child process to its end."""
+
+    def run_child(*arguments: str, **options) -> Result:
+        with start(*arguments, **options) as child:
+            stdout, stderr = child.communicate(timeout=300)
+        return Result(child.returncode, stdout, stderr)
+
+    return run_child
+
+
+@pytest.fixture
+def command(mindspore_cpu, child_environment, capfd, monkeypatch) -> Callable[..., Result]:
+    """Give a function that runs a command in this process; a traceback fails the test."""
+    from ms_gan.cli import main
+
+    for name in ("HOME", "MS_GAN_DATA", "MS_GAN_MIRROR", "COLUMNS"):
+        monkeypatch.setenv(name, child_environment[name])
+
+    def command(*arguments: str) -> Result:
+        capfd.readouterr()
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            status = end.code
+        return Result(status, *capfd.readouterr())
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def train_here(mindspore_cpu, digits_folder, tmp_path_factory) -> Callable[..., Path]:
+    """Give a function that trains mlp on the digits in this process and returns the new run folder."""
+    from ms_gan.cli import main
+
+    def train_here(*arguments: str) -> Path:
+        run = tmp_path_factory.mktemp("runs") / "run"
+        basis = ["train", "--data-dir", digits_folder, "--out", run, "--device", "cpu", *CADENCES]
+        assert main([str(word) for word in (*basis, *arguments)]) == 0
+        return run
+
+    return train_here
+
+
+@pytest.fixture(scope="session")
+def finished(train_here) -> Path:
+    """Give a run of 50 steps in graph mode; not to be written to, see run_folders.copy_run."""
+    return train_here("--steps", STEPS)
+
+
+@pytest.fixture(scope="session")
+def finished_150(train_here) -> Path:
+    """Give the same run, 150 steps long from the start; not to be written to."""
+    return train_here("--steps", 3 * STEPS)

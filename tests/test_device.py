@@ -1,0 +1,294 @@
+"""Choosing the device, with trials of our own in place of a real Ascend."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+import packaging
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ms_gan.device import DeviceChoice, activate, choose_device, cpu_settings, describe_machine, probe, settings
+from ms_gan.device.requirements import is_supported, read_requirements
+from ms_gan.errors import UserError
+
+REPOSITORY = Path(__file__).parents[1]
+BLOCKING = "MS_DEV_HOST_BLOCKING_RUN"
+SAYS_WORKS = f"print('{probe.WORKS}')"
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(tmp_path, monkeypatch):
+    """Give each test an environment without any setting, trace of Ascend, or imported mindspore."""
+    ours = {"GLOG_v", BLOCKING, "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "DEVICE_ID", settings.OWN_SETTINGS}
+    kept = {name: value for name, value in os.environ.items() if name not in ours and "ASCEND" not in name}
+    monkeypatch.setattr(probe, "DEVICE_FILES", str(tmp_path / "davinci*"))
+    monkeypatch.setattr(probe, "ASCEND_FOLDERS", (str(tmp_path / "Ascend"),))
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.delitem(sys.modules, "mindspore", raising=False)
+    with mock.patch.dict(os.environ, kept | {"PATH": "/usr/bin:/bin"}, clear=True):
+        yield
+
+
+@pytest.fixture
+def with_npu(tmp_path, monkeypatch):
+    """Pretend that there is an NPU, on which `trial` is the operation that is tried."""
+    (tmp_path / "davinci0").touch()
+
+    def behave(trial: str) -> None:
+        monkeypatch.setattr(probe, "TRIAL", trial)
+
+    return behave
+
+
+def fails_with(text: str) -> str:
+    return f"print({probe.FAILED!r}, {text!r})"
+
+
+def choose(*arguments, **keywords) -> tuple[DeviceChoice, str]:
+    lines: list[str] = []
+    choice = choose_device(*arguments, announce=lines.append, **keywords)
+    return choice, "\n".join(lines)
+
+
+def test_auto_without_a_trace_of_ascend_is_the_cpu_and_says_what_was_looked_for(monkeypatch):
+    monkeypatch.setattr(probe, "TRIAL", "raise SystemExit('must not be tried')")
+    choice, announced = choose("auto")
+    assert (choice.target, choice.device_id, choice.requested) == ("CPU", 0, "auto")
+    for trace in ("davinci*", "npu-smi", "ASCEND_* variables", "Ascend"):
+        assert trace in choice.reason
+    assert choice.reason in announced
+
+
+DRIVER_TEXT = """RuntimeError: Ascend kernel runtime initialization failed. The details refer to 'Ascend Error Message'.
+
+----------------------------------------------------
+- Ascend Error Message:
+----------------------------------------------------
+EJ0001: Failed to initialize the HCCP process. Reason: drvErr=87
+
+----------------------------------------------------
+- C++ Call Stack: (For framework developers)
+----------------------------------------------------
+mindspore/secret.cc:1 Init
+"""
+
+
+def test_fallback_tells_the_words_of_the_driver_in_one_line(with_npu):
+    with_npu(fails_with(DRIVER_TEXT))
+    choice, announced = choose("auto")
+    assert choice.target == "CPU"
+    assert "EJ0001: Failed to initialize the HCCP process. Reason: drvErr=87" in choice.reason
+    assert "davinci0" in choice.reason
+    assert "secret.cc" not in choice.reason
+    assert "----" not in choice.reason
+    assert "\n" not in choice.reason
+    assert choice.reason in announced
+
+
+@pytest.mark.parametrize(("request_", "required"), [("ascend", False), ("auto", True), ("ASCEND", True)])
+def test_demanded_ascend_that_fails_is_one_clear_line(with_npu, request_, required):
+    with_npu(fails_with(DRIVER_TEXT))
+    with pytest.raises(UserError, match="drvErr=87") as caught:
+        choose(request_, require_ascend=required)
+    assert "\n" not in str(caught.value)
+    assert BLOCKING not in os.environ
+
+
+def test_working_ascend_is_taken_without_the_settings_of_the_cpu(with_npu):
+    with_npu(SAYS_WORKS)
+    choice, announced = choose("auto")
+    assert (choice.target, choice.settings, choice.kept) == ("Ascend", {"GLOG_v": "3"}, {})
+    assert BLOCKING not in os.environ
+    assert "ONEDNN_MAX_CPU_ISA" not in os.environ
+    assert "Device: Ascend 0" in announced
+
+
+def test_cpu_gets_its_settings_and_they_are_recorded():
+    choice, announced = choose("cpu")
+    assert choice.settings == {"GLOG_v": "3", BLOCKING: "1", "ONEDNN_MAX_CPU_ISA": "ALL"}
+    assert {name: os.environ[name] for name in choice.settings} == choice.settings
+    assert "ONEDNN_MAX_CPU_ISA=ALL" in announced
+
+
+@pytest.mark.parametrize(
+    ("name", "replaces"),
+    [(BLOCKING, BLOCKING), ("GLOG_v", "GLOG_v"), ("DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA")],
+)
+def test_value_of_the_user_is_kept_and_recorded(name, replaces):
+    os.environ[name] = "0"
+    choice, announced = choose("cpu")
+    assert choice.kept == {name: "0"}
+    assert os.environ[name] == "0"
+    assert replaces not in choice.settings
+    assert f"left as you set them: {name}=0" in announced
+
+
+def test_second_choice_knows_its_own_settings_and_takes_them_back_for_ascend(with_npu, monkeypatch):
+    with_npu(SAYS_WORKS)
+    choose("cpu")
+    again, _ = choose("cpu")
+    assert BLOCKING in again.settings
+    assert not again.kept
+    monkeypatch.setenv("GLOG_v", "1")
+    ascend, _ = choose("ascend")
+    assert BLOCKING not in os.environ
+    assert "ONEDNN_MAX_CPU_ISA" not in os.environ
+    assert ascend.kept == {"GLOG_v": "1"}
+
+
+def test_trial_on_ascend_does_not_see_the_settings_of_the_cpu(with_npu):
+    with_npu(f"import os; assert {BLOCKING!r} not in os.environ; {SAYS_WORKS}")
+    choose("cpu")
+    assert choose("auto")[0].target == "Ascend"
+
+
+def test_settings_that_come_too_late_are_told_and_not_claimed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mindspore", object())
+    choice, announced = choose("cpu")
+    assert choice.settings == {}
+    assert BLOCKING not in os.environ
+    assert "Notice: mindspore was imported before" in announced
+    assert BLOCKING in announced
+
+
+@pytest.mark.parametrize(("machine", "named"), [("x86_64", True), ("aarch64", False)])
+def test_instruction_sets_are_named_on_x86_only(monkeypatch, machine, named):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert ("ONEDNN_MAX_CPU_ISA" in cpu_settings()) == named
+    assert cpu_settings()[BLOCKING] == "1"
+
+
+@pytest.mark.parametrize("name", ["DEVICE_ID", "ASCEND_DEVICE_ID"])
+@pytest.mark.parametrize("value", ["abc", "-1", "1.5", "٣", "0,1"])
+@pytest.mark.parametrize("request_", ["auto", "cpu"])
+def test_bad_device_number_is_refused(name, value, request_):
+    os.environ[name] = value
+    with pytest.raises(UserError, match=f"{name}={value}"):
+        choose(request_)
+
+
+def test_device_number_comes_from_the_environment(with_npu):
+    with_npu(f"import sys; assert sys.argv[1:] == ['Ascend', '3']; {SAYS_WORKS}")
+    with mock.patch.dict(os.environ, {"ASCEND_DEVICE_ID": "3", "DEVICE_ID": ""}):
+        assert choose("ascend")[0].device_id == 3
+    with mock.patch.dict(os.environ, {"ASCEND_DEVICE_ID": "0", "DEVICE_ID": "3"}):
+        choice, announced = choose("ascend")
+    assert choice.device_id == 3
+    assert "DEVICE_ID=3 is used" in announced
+    assert choose("ascend", device_id=3)[0].device_id == 3
+
+
+def test_trial_that_hangs_is_ended_with_all_that_it_started(with_npu, monkeypatch, tmp_path):
+    started = tmp_path / "started"
+    with_npu(
+        "import subprocess, time; child = subprocess.Popen(['sleep', '60']); "
+        f"open({str(started)!r}, 'w').write(str(child.pid)); time.sleep(60)"
+    )
+    monkeypatch.setattr(probe, "TRIAL_SECONDS", 1.0)
+    began = time.monotonic()
+    assert "no answer within 1 s" in choose("auto")[0].reason
+    assert time.monotonic() - began < 30
+    state = Path(f"/proc/{started.read_text()}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_trial_that_crashes_is_survived(with_npu):
+    with_npu("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    assert "SIGSEGV" in choose("auto")[0].reason
+
+
+def test_trial_with_a_wrong_result_is_a_failure(with_npu, tmp_path):
+    with_npu(probe.TRIAL)
+    fake = tmp_path / "fakes"
+    fake.mkdir()
+    (fake / "mindspore.py").write_text(
+        "import numpy as np\nclass ops:\n    matmul = staticmethod(lambda a, b: Tensor((a.array @ b.array) * 1.01))\n"
+        "class Tensor:\n    def __init__(self, array): self.array = array\n    def asnumpy(self): return self.array\n"
+        "def set_device(target, number): pass\n"
+    )
+    os.environ["PYTHONPATH"] = str(fake)
+    assert "ArithmeticError" in choose("auto")[0].reason
+
+
+@pytest.mark.parametrize(
+    ("request_", "required", "message"), [("ascnd", False, "did you mean ascend"), ("cpu", True, "contradicts")]
+)
+def test_impossible_request_is_refused(request_, required, message):
+    with pytest.raises(UserError, match=message):
+        choose(request_, require_ascend=required)
+
+
+@pytest.mark.skipif(bool(probe.traces_of_ascend()), reason="this machine has an Ascend")
+def test_real_mindspore_tells_which_library_it_wants():
+    failure = probe.why_not_ascend(0, always_try=True)
+    assert "libge_runner.so" in failure
+    assert "set_env.sh" in failure
+
+
+def test_activate_starts_mindspore_on_the_cpu_with_the_settings():
+    program = (
+        "import os, sys; from ms_gan.device import *; choice = choose_device('cpu'); "
+        "assert 'mindspore' not in sys.modules; activate(choice); activate(choice); import mindspore; "
+        f"print(mindspore.get_context('device_target'), os.environ[{BLOCKING!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["CPU 1"], done.stderr
+
+
+def test_activate_without_mindspore_tells_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mindspore", None)
+    with pytest.raises(UserError, match="doctor"):
+        activate(DeviceChoice("CPU", 0, "cpu", "", {}, {}))
+
+
+def test_machine_is_described_where_nothing_is_installed():
+    program = "from ms_gan.device import *; d = describe_machine(); print(d['mindspore'], d['numpy'], d['cores'] > 0)"
+    done = subprocess.run([sys.executable, "-S", "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.stdout == "None None True\n", done.stderr
+
+
+def test_machine_has_versions_and_the_version_of_cann(tmp_path):
+    info = tmp_path / "aarch64-linux/ascend_toolkit_install.info"
+    info.parent.mkdir()
+    info.write_text("package_name=Ascend-cann-toolkit\nversion=8.3.RC1\n")
+    os.environ["ASCEND_HOME_PATH"] = str(tmp_path)
+    machine = describe_machine()
+    assert machine["cann"] == "8.3.RC1"
+    assert machine["numpy"].startswith("1.")
+
+
+def test_numpy_2_in_a_respected_environment_is_one_line_and_status_2(tmp_path):
+    info = tmp_path / "numpy-2.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 2.1.0\n")
+    (info / "top_level.txt").write_text("numpy\n")
+    (tmp_path / "numpy.py").touch()
+    (tmp_path / "packaging").symlink_to(Path(packaging.__file__).parent)
+    program = [sys.executable, "-S", str(REPOSITORY / "ms_gan/device/requirements.py"), "requirements.txt"]
+    environment = {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert "pip install 'numpy>=1.24,<2'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_requirements_file_is_read_as_pip_reads_it():
+    listed = {entry.package: entry for entry in read_requirements(REPOSITORY / "requirements.txt")}
+    assert str(listed["mindspore"]) == "mindspore>=2.7.1,<2.11"
+    assert listed["opencv-python"].module == "cv2"
+    assert is_supported("2.7.1.post1", listed["mindspore"].bounds)
+    assert not is_supported("2.6.0", listed["mindspore"].bounds)
+    assert not is_supported("2.0.1", listed["numpy"].bounds)
+
+
+@given(st.text())
+def test_condensed_error_is_one_short_line(text):
+    line = probe.condense(text, width=100)
+    assert len(line) <= 100
+    assert len(line.splitlines()) <= 1

@@ -1,0 +1,240 @@
+"""A run that was stopped, killed or prolonged ends with the bits of one that went through."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import time
+
+import pytest
+from conftest import CADENCES, STEPS
+from run_folders import copy_run, differences, replace, states
+
+from ms_gan.data.stream import BatchStream
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """Give a function that lets something happen once, while a step of a run is under way."""
+    original = BatchStream.batch
+
+    def at_step(step, event):
+        waiting = [event]
+
+        def batch(self, index):
+            if index == step - 1 and waiting:
+                waiting.pop()()
+            return original(self, index)
+
+        monkeypatch.setattr(BatchStream, "batch", batch)
+
+    return at_step
+
+
+@pytest.fixture
+def begin(command, digits_folder, tmp_path):
+    """Give a function that begins the run of the fixture `finished` and returns its folder and result."""
+
+    def begin(*arguments):
+        run = tmp_path / "begun"
+        result = command(
+            "train",
+            "--data-dir",
+            digits_folder,
+            "--out",
+            run,
+            "--steps",
+            STEPS,
+            *CADENCES,
+            "--device",
+            "cpu",
+            *arguments,
+        )
+        return run, result
+
+    return begin
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signal_saves_and_resumes(begin, at_step, command, finished, number, status):
+    at_step(23, lambda: os.kill(os.getpid(), number))
+    run, result = begin()
+    assert result.status == status
+    assert result.stderr.splitlines()[-1].endswith(f"Go on with: python -m ms_gan train --resume {run}")
+    assert "stopped after step 23" in result.stderr
+    assert states(run)[-1].name == "state-00000023"
+    resumed = command("train", "--resume", run)
+    assert resumed.status == 0
+    assert "Resuming after step 23" in resumed.stdout
+    assert differences(run, finished) == []
+
+
+def test_second_interrupt_ends_at_once_and_loses_only_to_the_last_save(begin, at_step, command, finished):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    at_step(33, twice)
+    run, result = begin()
+    assert result.status == 130
+    assert states(run)[-1].name == "state-00000020"
+    assert command("train", "--resume", run).status == 0
+    assert differences(run, finished) == []
+
+
+def test_graph_run_goes_on_in_pynative_mode(begin, at_step, command, finished):
+    at_step(23, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    run, _ = begin()
+    assert command("train", "--resume", run, "--mode", "pynative").status == 0
+    assert differences(run, finished, free=("mode",)) == []
+
+
+def test_killed_run_is_locked_while_it_lives_and_resumes(start, command, digits_folder, tmp_path, finished):
+    run = tmp_path / "killed"
+    child = start(
+        "train", "--data-dir", digits_folder, "--out", run, "--steps", STEPS, *CADENCES, "--device", "cpu", cwd=tmp_path
+    )
+    history = run / "history.jsonl"
+    while child.poll() is None and not (history.exists() and history.read_bytes().count(b"\n") >= 3):
+        time.sleep(0.005)
+    child.send_signal(signal.SIGSTOP)
+    second = command("train", "--resume", run)
+    assert (second.status, second.stderr.count("\n")) == (2, 1)
+    assert f"is being written by process {child.pid} on " in second.stderr
+    child.kill()
+    child.communicate()
+    with open(history, "ab") as stream:
+        stream.write(b'{"step": 9')  # torn, as a kill in the middle of a write leaves it
+    (run / "checkpoints" / ".Generator0.ckpt.x1.tmp").write_bytes(b"half")
+    assert command("train", "--resume", run).status == 0
+    assert differences(run, finished) == []
+
+
+def test_complete_run_does_nothing(command, finished, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name not in (".lock", run.name)}
+    result = command("train", "--resume", run)
+    assert result.status == 0
+    assert "complete after 50 steps, nothing to do" in result.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_run_killed_before_its_curves_gets_them(command, finished, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    (run / "losses.png").unlink()
+    (run / "training.gif").unlink()
+    assert command("train", "--resume", run).status == 0
+    assert differences(run, finished) == []
+
+
+def test_longer_run_equals_one_of_that_length(command, finished, finished_150, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    assert (run / "checkpoints" / "Generator_step50.ckpt").exists()
+    assert command("train", "--resume", run, "--steps", 3 * STEPS).status == 0
+    assert differences(run, finished_150) == []
+
+
+def test_changed_cadences_keep_what_is_there(command, finished, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    cadences = ("--set", "samples.every=15", "--set", "saving.networks_every=30", "--log-every", "25")
+    assert command("train", "--resume", run, "--steps", 60, *cadences).status == 0
+    pictures = sorted(path.name for path in (run / "images").glob("step-*"))
+    assert pictures == [f"step-{step:08d}.png" for step in (20, 40, 60)]
+    assert set(json.loads((run / "checkpoints" / "index.json").read_text())) == {"20", "40", "60"}
+    steps = [json.loads(line)["step"] for line in (run / "history.jsonl").read_text().splitlines()]
+    assert steps == [10, 20, 30, 31, 40, 50, 60]
+
+
+def test_run_in_minutes_ends_with_everything_of_its_last_step(command, digits_folder, tmp_path):
+    run = tmp_path / "run"
+    basis = ("train", "--data-dir", digits_folder, "--out", run, "--device", "cpu")
+    # Saving after every step takes longer than the step, so the time most likely runs out beside the training.
+    assert command(*basis, "--minutes", "0.02", "--save-every", "1", "--log-every", "1000").status == 0
+    last = states(run)[-1].name.removeprefix("state-")
+    assert sorted(path.name for path in (run / "images").glob("step-*"))[-1] == f"step-{last}.png"
+    assert json.loads((run / "history.jsonl").read_text().splitlines()[-1])["step"] == int(last)
+    assert "complete after" in command("train", "--resume", run).stdout
+
+
+@pytest.mark.parametrize("file", ["parameters.npz", "position.json"])
+@pytest.mark.parametrize("how", ["truncated", "bit", "missing"])
+def test_damaged_state_is_reported_and_the_one_before_it_used(command, finished, tmp_path, file, how):
+    run = copy_run(finished, tmp_path / "run")
+    newest = states(run)[-1]
+    content = (newest / file).read_bytes()
+    flipped = content[:40] + bytes([content[40] ^ 1]) + content[41:]
+    replace(newest / file, {"truncated": content[: len(content) // 2], "bit": flipped, "missing": b""}[how])
+    if how == "missing":
+        (newest / file).unlink()
+    result = command("train", "--resume", run)
+    assert result.status == 0
+    assert f"{newest}: damaged" in result.stdout
+    assert "Resuming after step 40" in result.stdout
+    assert differences(run, finished) == []
+
+
+def test_all_states_damaged(command, finished, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    for state in states(run):
+        replace(state / "parameters.npz", b"PK")
+    result = command("train", "--resume", run)
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
+    assert "holds no intact state" in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"40": ["..", "x"]}', None])
+def test_damaged_index_is_written_anew(command, finished, finished_150, tmp_path, content):
+    run = copy_run(finished, tmp_path / "run")
+    index = run / "checkpoints" / "index.json"
+    index.unlink()
+    if content is not None:
+        index.write_bytes(content)
+    assert command("train", "--resume", run, "--steps", 60).status == 0
+    assert set(json.loads(index.read_text())) == {"20", "40", "60"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("--seed", "2"), "seed: 1 -> 2"),
+        (("--set", "batch_size=32"), "batch_size: 64 -> 32"),
+        (("--set", "generator_optimizer.lr=0.1"), "generator_optimizer.lr: 0.0002 -> 0.1"),
+        (("--set", "samples.rows=3", "--seed", "2"), "samples.rows: 5 -> 3; seed: 1 -> 2"),
+        (("--set", "generator.options.widths=[8]"), "generator.options.widths"),
+        (("--set", "objective.clip=0.01"), "objective.clip: None -> 0.01"),
+    ],
+)
+def test_changed_settings_are_refused_with_the_differences(command, finished, change, told):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    result = command("train", "--resume", finished, *change)
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
+    assert told in result.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_data_may_move_but_not_change(command, finished, digits_folder, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(digits_folder, moved)
+    assert command("train", "--resume", finished, "--data-dir", moved).status == 0
+    labels = moved / "train-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\3")
+    result = command("train", "--resume", finished, "--data-dir", moved)
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
+    assert "are not those that the run began with" in result.stderr
+
+
+@pytest.mark.parametrize("step", [25, 45])
+def test_full_disk_ends_with_one_line_and_the_run_goes_on(begin, at_step, command, finished, step):
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The networks of step 40, or the state of step 50, no longer fit.
+    at_step(step, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, unlimited[1])))
+    try:
+        run, result = begin()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
+    assert "cannot write" in result.stderr
+    assert "File too large" in result.stderr
+    assert command("train", "--resume", run).status == 0
+    assert differences(run, finished) == []
