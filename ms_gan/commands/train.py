@@ -6,6 +6,7 @@ import resource
 import shlex
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable

@@ -4,6 +4,7 @@ import math
 
 from mindspore import Tensor, nn
 
+from ms_gan.networks.kit import kit
 from ms_gan.networks.mlp import MLPDiscriminator
 from ms_gan.networks.registry import ImageShape, discriminator, generator
 
@@ -36,7 +37,7 @@ class DenseGenerator(nn.Cell):
         layers: list[nn.Cell] = []
         previous = latent_size
         for width in widths:
-            layers += [nn.Dense(previous, width), nn.LeakyReLU(0.2), nn.BatchNorm1d(width, momentum=momentum)]
+            layers += [nn.Dense(previous, width), kit().LeakyReLU(0.2), nn.BatchNorm1d(width, momentum=momentum)]
             previous = width
         self.layers = nn.SequentialCell([*layers, nn.Dense(previous, math.prod(self.image)), nn.Tanh()])
 

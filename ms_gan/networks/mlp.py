@@ -4,6 +4,7 @@ import math
 
 from mindspore import Tensor, nn
 
+from ms_gan.networks.kit import kit
 from ms_gan.networks.registry import ImageShape, discriminator, generator
 
 
@@ -57,7 +58,7 @@ class MLPDiscriminator(nn.Cell):
         layers: list[nn.Cell] = []
         previous = self.pixels = image.channels * image.size * image.size
         for width in widths:
-            layers += [nn.Dense(previous, width), nn.LeakyReLU(0.2)]
+            layers += [nn.Dense(previous, width), kit().LeakyReLU(0.2)]
             previous = width
         self.layers = nn.SequentialCell([*layers, nn.Dense(previous, 1)])
 

@@ -1,0 +1,98 @@
+import dataclasses
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ms_gan.config import Config, build_config, load_config, recipe_names, to_mapping
+from ms_gan.errors import UserError
+
+_LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["1e-4", "nan", "9" * 5000])
+)
+_ANYTHING = st.recursive(_LEAVES, lambda below: st.lists(below, max_size=3) | st.dictionaries(_LEAVES, below, max_size=3))
+
+
+def _of_a_section(cls) -> st.SearchStrategy:
+    """Mappings with known keys and values that are often, not always, of their type."""
+    values = {}
+    for field in dataclasses.fields(cls):
+        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
+        nested = _of_a_section(type(default)) if dataclasses.is_dataclass(default) else st.just(default)
+        values[field.name] = nested | st.integers(1, 9) | st.sampled_from(["adam", "r1", "hinge", 0.5, 1e300]) | _ANYTHING
+    return st.fixed_dictionaries({}, optional=values)
+
+
+@given(_of_a_section(Config) | st.dictionaries(st.text(max_size=9), _ANYTHING))
+def test_any_mapping_gives_a_config_or_one_line(values):
+    try:
+        config = build_config(values)
+    except UserError as error:
+        assert "\n" not in str(error)
+        assert len(str(error)) < 1000
+        return
+    assert build_config(to_mapping(config)) == config
+    assert all(math.isfinite(rate) for rate in (config.generator_optimizer.lr, config.objective.penalty_weight))
+    assert [config.epochs, config.steps, config.minutes].count(None) == 2
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipe_round_trip(name):
+    config = load_config(name)
+    assert build_config(to_mapping(config)) == config
+    assert config.recipe == name
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batchsize": 3}, "config key batchsize: unknown name 'batchsize'; did you mean batch_size?"),
+        ({"objective": {"clipp": 1}}, "config key objective.clipp: unknown name 'clipp'; did you mean clip?"),
+        ({"a\nb": 1}, r"config key a\\nb: unknown name"),
+        ({"batch_size": "many"}, "config batch_size: expected a whole number, got 'many'"),
+        ({"batch_size": 2.5}, "config batch_size: expected a whole number, got 2.5"),
+        ({"batch_size": True}, "config batch_size: expected a whole number, got True"),
+        ({"batch_size": None}, "config batch_size: expected a whole number, got None"),
+        ({"batch_size": 0}, "config batch_size: 0 is too small, the least is 1"),
+        ({"batch_size": 10**5000}, "config batch_size: a very long number is too large"),
+        ({"steps": 1e300}, "config steps: 1000.* is too large"),
+        ({"minutes": math.nan}, "config minutes: nan is not a finite number"),
+        ({"minutes": "1e999"}, "config minutes: inf is not a finite number"),
+        ({"minutes": 0}, "config minutes: 0.0 must be above 0"),
+        ({"epochs": 1, "steps": 1}, "set exactly one of epochs, steps and minutes; found epochs and steps"),
+        ({"epochs": None}, "set exactly one of epochs, steps and minutes; found none"),
+        ({"latent": 5}, "config latent: expected keys and values, got 5"),
+        ({"mode": "eager"}, "config mode: unknown name 'eager'; .*known: graph, pynative"),
+        ({"mode": ["graph"]}, "config mode: unknown name"),
+        ({"seed": -1}, "config seed: -1 is too small"),
+        ({"seed": 2**32}, "config seed: must be below 4294967296"),
+        ({"title": 3}, "config title: expected text, got 3"),
+        ({"latent": {"shared": "yes please"}}, "config latent.shared: expected true or false"),
+        ({"data": {"channels": 2}}, r"config data.channels: 2 is neither 1 \(grey\) nor 3"),
+        ({"data": {"classes": [1.5]}}, "config data.classes: expected names or numbers, got 1.5"),
+        ({"generator": {"options": [1]}}, r"config generator.options: expected a mapping, got \[1\]"),
+        ({"generator_optimizer": {"beta1": 1}}, r"config generator_optimizer.beta1: 1.0 is not in \[0, 1\)"),
+        ({"objective": {"clip": 0}}, "config objective.clip: 0.0 must be above 0"),
+        ({"objective": {"penalty": "r3"}}, "config objective.penalty: unknown name 'r3'; did you mean r"),
+        (
+            {"objective": {"penalty": "r1"}, "updates": {"real_and_fake": "in_turn"}},
+            "config objective.penalty: needs updates.real_and_fake: together",
+        ),
+        (
+            {"minutes": 1, "generator_optimizer": {"schedule": "cosine"}},
+            "config generator_optimizer.schedule: with minutes, set generator_optimizer.lr_steps as well",
+        ),
+    ],
+)
+def test_message(values, message):
+    with pytest.raises(UserError) as caught:
+        build_config(values)
+    assert re.search(message, str(caught.value))
+
+
+def test_numbers_as_people_write_them():
+    config = build_config({"generator_optimizer": {"lr": "1e-4"}, "steps": "1e3", "batch_size": 16.0})
+    assert (config.generator_optimizer.lr, config.steps, config.batch_size) == (1e-4, 1000, 16)
+    assert type(config.steps) is type(config.batch_size) is int

@@ -1,0 +1,130 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ms_gan.config import Config, build_config, config_text, load_config, read_config, recipe_names
+from ms_gan.errors import UserError
+
+
+def _write(folder, name="my.yaml", content=""):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def _reads(path) -> Config | None:
+    try:
+        return read_config(path)
+    except UserError as error:
+        assert str(error).startswith(f"{path}: ")
+        assert "\n" not in str(error)
+        return None
+
+
+_PIECES = [b"batch_size: ", b"data:\n  ", b"- ", b"!!int ", b"!!bool x", b"!!timestamp y", b"&a ", b"*a", b"{", b"[", b"? ", b"\n"]
+
+
+@given(st.binary(max_size=200) | st.lists(st.sampled_from(_PIECES) | st.binary(max_size=4)).map(b"".join))
+def test_reader_takes_any_bytes(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_bytes(content)
+    _reads(path)
+
+
+@given(st.text(), st.text(), st.dictionaries(st.text(), st.integers() | st.text() | st.floats(allow_nan=False)))
+def test_text_round_trip(tmp_path_factory, title, folder, options):
+    config = build_config({"title": title, "data": {"folder": folder}, "generator": {"options": options}})
+    path = tmp_path_factory.getbasetemp() / "round.yaml"
+    path.write_text(config_text(config), encoding="utf-8", newline="")
+    assert read_config(path) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("batch_size: [1", "not readable as YAML in line 1"),
+        ("a: 1\n\tb: 2", "not readable as YAML in line 2"),
+        ("- 1\n- 2", "expected keys and values at the top"),
+        ("42", "expected keys and values at the top"),
+        ("1: 2", "expected keys and values at the top"),
+        (b"\xff\xfe\xff", "not readable as YAML"),
+        ("a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+        ("seed: !!int ''", "not readable as YAML"),
+        ("seed: !!bool maybe", "not readable as YAML: 'maybe'"),
+        ("seed: !!timestamp soon", "not readable as YAML"),
+        ("seed: 2020-13-45", "not readable as YAML"),
+        ("[" * 5000, "not readable as YAML"),
+        ("x: &a [1, 1]\ny: [*a, *a]", "YAML aliases (*name) are not accepted"),
+        ("a: 1\n" * 400_000, "larger than 256 KiB; that is no configuration"),
+    ],
+)
+def test_bad_yaml_is_one_line_and_quick(tmp_path, content, message):
+    path = _write(tmp_path, content=content)
+    began = time.perf_counter()
+    with pytest.raises(UserError) as caught:
+        load_config(path)
+    assert message in str(caught.value)
+    assert path in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert time.perf_counter() - began < 5
+
+
+def test_alias_bomb_is_refused_at_once(tmp_path):
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
+    began = time.perf_counter()
+    with pytest.raises(UserError, match="aliases"):
+        load_config(_write(tmp_path, content=bomb))
+    with pytest.raises(UserError, match="aliases"):
+        load_config("mlp", settings=["title=[&a [x], *a]"])
+    assert time.perf_counter() - began < 1
+
+
+def test_base_is_laid_below(tmp_path):
+    _write(tmp_path, "lower.yaml", "base: mlp\nbatch_size: 32\nsteps: 7\ndata: {images_per_epoch: 640}\n")
+    config = load_config(_write(tmp_path, "upper.yaml", "base: lower.yaml\ndata: {split: test}\nseed: 3\n"))
+    assert (config.batch_size, config.steps, config.epochs, config.seed) == (32, 7, None, 3)
+    assert (config.data.images_per_epoch, config.data.split) == (640, "test")
+    assert config.recipe == "mlp"
+
+
+def test_command_line_wins_over_file_over_default(tmp_path):
+    path = _write(tmp_path, content="base: mlp\nbatch_size: 32\nlog_every: 5\n")
+    config = load_config(path, settings=["batch_size=16"], overrides={"seed": 9, "mode": None})
+    assert (config.batch_size, config.log_every, config.seed, config.mode, config.epochs) == (16, 5, 9, "graph", 12)
+
+
+def test_lengths_replace_each_other(tmp_path):
+    path = _write(tmp_path, content="base: mlp\nepochs: 3\n")
+    assert load_config(path, overrides={"steps": 5}).epochs is None
+    assert load_config(path, settings=["minutes=2"]).epochs is None
+    assert load_config("dense", overrides={"epochs": 2}).steps is None
+
+
+def test_another_network_drops_the_options_of_the_one_before(tmp_path):
+    path = _write(tmp_path, content="discriminator: {name: dense, options: {widths: [9]}}\n")
+    assert load_config(path, settings=["discriminator.name=mlp"]).discriminator.options == {}
+    assert load_config(path, settings=["discriminator.name=dense"]).discriminator.options == {"widths": [9]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("base: my.yaml", "base: goes round in a circle"),
+        ("base: [mlp]", "base: must be the name of a recipe"),
+        ("base: mlpp", "did you mean mlp?"),
+        ("base: gone.yaml", "no such file; recipes are"),
+        ("base: " + "x" * 300, "unknown name"),
+    ],
+)
+def test_bad_base(tmp_path, content, message):
+    with pytest.raises(UserError) as caught:
+        load_config(_write(tmp_path, content=content))
+    assert message in str(caught.value)
+
+
+def test_recipes_hold_only_what_differs_and_are_whole():
+    assert "mlp" in recipe_names()
+    for name in recipe_names():
+        assert load_config(name).title

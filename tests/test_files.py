@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ms_gan.errors import UserError
+from ms_gan.files import atomic_file, write_atomically, write_with
+
+
+def test_error_inside_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    with pytest.raises(ZeroDivisionError), atomic_file(path) as stream:
+        stream.write(b"half of the new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.ckpt"
+    write_atomically(path, "old")
+
+    def writer(temporary):
+        with open(temporary, "w") as stream:
+            stream.write("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match=r"cannot write .*file\.ckpt: No space left on device; free some space"):
+        write_with(path, writer)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_new_file_appears_only_at_the_end(tmp_path):
+    path = tmp_path / "deep" / "file"
+    with atomic_file(path) as stream:
+        stream.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("write", [lambda p: write_atomically(p, "x"), lambda p: write_with(p, lambda name: None)])
+def test_file_in_the_way_of_a_folder_is_one_line(tmp_path, write):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write .*: (Not a directory|File exists)") as caught:
+        write(tmp_path / "file" / "below")
+    assert "\n" not in str(caught.value)
+
+
+def test_permissions_are_those_of_open(tmp_path):
+    with open(tmp_path / "plain", "w"):
+        pass
+    write_atomically(tmp_path / "ours", "")
+    write_with(tmp_path / "theirs", lambda name: open(name, "w").close())
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
+
+
+@given(st.binary(max_size=300))
+def test_bytes_come_back(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "bytes"
+    write_atomically(path, content)
+    assert path.read_bytes() == content
