@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ms_gan.cli.interrupts import guard_interrupts
 from ms_gan.errors import Interrupted, TrainingDiverged, UserError
 
 
@@ -27,8 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from ms_gan.doctor import run_doctor
 
         return run_doctor()
-    options = build_parser().parse_args(words)
+    guard_interrupts()
     try:
+        options = build_parser().parse_args(words)
         return options.run(options) or 0
     except UserError as error:
         return _fail(str(error), 2)

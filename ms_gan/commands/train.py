@@ -142,6 +142,7 @@ def prepare(config: Config, options: TrainOptions, console: Console) -> Prepared
         size=data.size,
         channels=data.channels,
         prefer=data.prefer,
+        prefer_classes=data.prefer_classes,
         announce=console.line,
     )
     channels, size = images.images.shape[1:3]

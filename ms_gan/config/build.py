@@ -63,7 +63,7 @@ def to_mapping(config: Config) -> dict[str, Any]:
 
 def _build(cls: type[T], values: Any, where: str) -> T:
     if not isinstance(values, Mapping):
-        raise UserError(f"config {where or 'file'}: expected keys and values, got {_show(values)}")
+        raise UserError(f"config {where.rstrip('.') or 'file'}: expected keys and values, got {_show(values)}")
     hints = typing.get_type_hints(cls)
     for key in values:
         if key not in hints:

@@ -12,8 +12,16 @@ from ms_gan.config.schema import Config
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 
-_MOST_BYTES = 1 << 18
+_MOST_BYTES = 1 << 16
 _MOST_BASES = 8
+_MOST_NESTED = 20
+_OPENING = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 _LENGTHS = ("epochs", "steps", "minutes")
 
 
@@ -89,7 +97,11 @@ def read_config(path: Path) -> Config:
 
 def config_text(config: Config) -> str:
     """Return the whole configuration as YAML."""
-    return yaml.safe_dump(to_mapping(config), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(to_mapping(config), sort_keys=False, allow_unicode=True)
+    # PyYAML writes these line ends of Unicode so that it reads them back as spaces.
+    if any(character in text for character in "\x85\u2028\u2029\ufeff"):
+        text = yaml.safe_dump(to_mapping(config), sort_keys=False)
+    return text
 
 
 def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -124,9 +136,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _parse_yaml(content: bytes | str, where: str) -> Any:
     try:
-        # The aliases of YAML can blow a small file up; no configuration needs them.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
-            raise UserError(f"{where}: YAML aliases (*name) are not accepted; write the value out")
+        _check_tokens(content, where)
         return yaml.safe_load(content)
     # Beside its own errors PyYAML lets those of its readers of numbers, dates and truth values through.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError) as error:
@@ -134,6 +144,17 @@ def _parse_yaml(content: bytes | str, where: str) -> Any:
         line = f" in line {mark.line + 1}" if mark else ""
         reason = getattr(error, "problem", None) or " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{where}: not readable as YAML{line}: {reason}") from None
+
+
+def _check_tokens(content: bytes | str, where: str) -> None:
+    """Refuse what makes a small file take hours or gigabytes: aliases, and deep nesting."""
+    depth = 0
+    for token in yaml.scan(content, yaml.SafeLoader):
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if isinstance(token, yaml.AliasToken):
+            raise UserError(f"{where}: YAML aliases (*name) are not accepted; write the value out")
+        if depth > _MOST_NESTED:
+            raise UserError(f"{where}: nested more than {_MOST_NESTED} deep; that is no configuration")
 
 
 def _merge(lower: dict[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ class DataConfig:
     """`auto`: what the folder holds; without one the `prefer`red set, or built-in digits where it cannot be had."""
     prefer: Literal["mnist", "cifar10"] = "mnist"
     """The data set that `auto` means."""
+    prefer_classes: tuple[str, ...] = ()
+    """Only these classes of the `prefer`red set, where `classes` names none."""
     folder: str | None = None
     """A folder of the user's; None: the cache."""
     split: Literal["train", "test", "both"] = "train"

@@ -1,6 +1,7 @@
 """Which data set is meant, where it is, and loading it."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,6 +50,7 @@ def load_images(
     cache: str | os.PathLike | None = None,
     announce: Callable[[str], None] = print,
     prefer: str = "mnist",
+    prefer_classes: Sequence[str | int] = (),
 ) -> ImageSet:
     """Load a data set into memory; download it, or draw the built-in digits, if need be.
 
@@ -77,6 +79,9 @@ def load_images(
         Takes lines about downloads and fallbacks.
     prefer : str
         'mnist' or 'cifar10': what 'auto' means; 'cifar10' also makes the built-in digits 32x32 colour ones.
+    prefer_classes : sequence of str or int
+        The classes to take of the `prefer`red set where `classes` is empty. Of other data all are taken, which
+        is announced.
 
     Returns
     -------
@@ -90,17 +95,20 @@ def load_images(
         fetched.
     """
     classes = (classes,) if isinstance(classes, str | int) else tuple(classes)
-    wish = Wish(split, classes, size, channels)
-    _check(source, wish, prefer)
+    _check(source, Wish(split, classes, size, channels), prefer)
     place = Path(cache or cache_folder()).expanduser()
     if folder is None:
         kind, place, notices = _without_folder(source, place, prefer, announce)
     else:
         kind, place, notices = _with_folder(source, Path(folder).expanduser(), prefer, announce)
-    if kind == "raw":
-        return load_raw(place, wish)
-    if kind == "pictures":
-        return load_pictures(place, wish)
+    if not classes and prefer_classes and kind != prefer:
+        named = ", ".join(map(str, prefer_classes))
+        notices += (f"The choice of {named} is for {_TITLES[prefer]}; all classes of the {_TITLES[kind]} are used.",)
+        announce(notices[-1])
+    wish = Wish(split, classes or (tuple(prefer_classes) if kind == prefer else ()), size, channels)
+    if kind in ("raw", "pictures"):
+        images = (load_raw if kind == "raw" else load_pictures)(place, wish)
+        return dataclasses.replace(images, notices=notices + images.notices)
     load = idx.load_mnist if idx.find_mnist(place) else cifar10.load_cifar10
     return load(place, wish, kind, notices)
 

@@ -87,7 +87,8 @@ def _build(cls: type[nn.Cell], role: str, options: Mapping[str, Any], *arguments
         network = cls(*arguments, **options)
     except (TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{role} options {dict(options)} do not fit {cls.__name__}: {reason}") from error
+        given = f" with options {dict(options)}" if options else ""
+        raise UserError(f"{role} {cls.__name__}{given}: {reason}") from error
     # Graph mode refuses two networks with equal parameter names.
     network.update_parameters_name(f"{role}.")
     return network

@@ -1,0 +1,77 @@
+"""The recipes on little data and small batches, driven through the real loop: shared by the mathematical tests."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ms_gan.config import Config, load_config
+from ms_gan.data.digits import render_colour_digits, render_digits
+from ms_gan.data.images import ImageSet
+from ms_gan.data.stream import BatchStream
+
+RECIPES = ("mlp", "dense", "dcgan", "wgan", "wgan_gp")
+COLOUR = ("wgan", "wgan_gp")
+
+
+def image_set(images: np.ndarray) -> ImageSet:
+    """Wrap uint8 images (N, C, H, W)."""
+    return ImageSet(images, None, (), "raw", "memory", "")
+
+
+def digits_for(recipe: str, count: int, seed: int = 5) -> ImageSet:
+    """Return built-in digits of the shape that the recipe is published for: 28x28 grey or 32x32 colour."""
+    if recipe in COLOUR:
+        return image_set(render_colour_digits(count, seed)[0])
+    return image_set(render_digits(count, seed)[0][:, None])
+
+
+def small_config(recipe: str, *settings: str, steps: int = 30) -> Config:
+    """Return a recipe of `steps` steps with batches of 16, every step recorded; `settings` are key=value texts."""
+    schedules = [f"{role}_optimizer.lr_steps={steps}" for role in ("generator", "discriminator")]
+    return load_config(recipe, [f"steps={steps}", "batch_size=16", "log_every=1", *schedules, *settings], {})
+
+
+@dataclass
+class SmallRun:
+    """A run without a folder: it keeps the record of every step."""
+
+    config: Config
+    images: ImageSet
+    records: list[dict[str, float]] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        from ms_gan.networks import ImageShape
+        from ms_gan.training.loop import Position
+        from ms_gan.training.setup import build_players, prepare_steps
+
+        shape = ImageShape(*self.images.images.shape[1:3])
+        self.players = build_players(self.config, shape)
+        self.stream = BatchStream(
+            self.images, self.config.batch_size, self.config.data.images_per_epoch, self.config.seed
+        )
+        self.steps = prepare_steps(self.players, self.config, shape, self.announced.append)
+        self.position = Position()
+
+    def train(self) -> "SmallRun":
+        """Train to the end of the configuration's plan."""
+        from ms_gan.training.loop import run_loop
+        from ms_gan.training.plan import make_plan
+
+        plan = make_plan(self.config, self.stream.batches_per_epoch)
+        run_loop(self.config, plan, self.stream, self.steps, self.position, self, lambda: False)
+        return self
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return every parameter: weights, moving statistics and what the optimizers keep."""
+        players = self.players
+        cells = (players.generator, players.discriminator, players.generator_optimizer, players.discriminator_optimizer)
+        return {p.name: p.asnumpy().copy() for cell in cells for p in cell.get_parameters()}
+
+    def on_record(self, position, numbers) -> None:
+        self.records.append(numbers)
+
+    def on_step(self, position) -> None:
+        pass
+
+    on_samples = on_networks = on_state = on_step
