@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ms_gan.data.sources import load_images
+from ms_gan.data.sources import TITLES, load_images
 from ms_gan.data.stream import generator_for
 from ms_gan.errors import UserError
 from ms_gan.pictures.grid import save_labelled_examples
@@ -44,14 +44,16 @@ def show_data(
     """
     if Path(out).suffix.lower() != ".png":
         raise UserError(f"--out {out}: the picture's name must end in .png")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
     images = load_images(source, folder, split, classes, size, channels, announce=announce)
     count = min(grid[0] * grid[1], len(images.images))
     chosen = generator_for(seed).permutation(len(images.images))[:count]
     labels = [""] * count if images.labels is None else [images.class_names[k] for k in images.labels[chosen]]
     number, depth, height, width = images.images.shape
     kind = "colour" if depth == 3 else "grey"
-    announce(f"{images.source}: {number:,} images of {width}x{height} {kind}, from {images.location}")
+    announce(f"{TITLES[images.source]}: {number:,} images of {width}x{height} {kind}, from {images.location}")
     for notice in images.notices:
         announce(notice)
-    save_labelled_examples(out, images.images[chosen], labels, *grid, title=f"{images.source}, {split}")
+    save_labelled_examples(out, images.images[chosen], labels, *grid, title=f"{TITLES[images.source]}, {split}")
     return Path(out)

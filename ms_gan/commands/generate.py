@@ -117,6 +117,8 @@ def generate(
         raise UserError(f"--num {num}: must be from 1 to {_MOST_IMAGES:,}")
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
+    if not all(math.isfinite(scale) for scale in latent_scales):
+        raise UserError(f"--latent-scale {' '.join(map(str, latent_scales))}: must be finite numbers")
     from ms_gan.commands.recording import draw_images
 
     generator, settings = load_generator(source, config)
@@ -124,6 +126,8 @@ def generate(
         samples = settings.samples
         num, grid, seed = samples.rows * samples.columns, (samples.rows, samples.columns), samples.seed
     rows, columns = grid or _squarish(num)
+    if rows * columns < num:
+        raise UserError(f"--num {num}: {num} images do not fit a grid of {rows} x {columns}; give a larger --grid")
     latents = fixed_latents(seed, num, settings.latent.size)
     out = Path(out)
     if latent_scales:

@@ -4,7 +4,8 @@ import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import mindspore as ms
 import numpy as np
@@ -93,7 +94,7 @@ class Recorder:
 
     def on_record(self, position: Position, numbers: dict[str, float]) -> None:
         """Write the record to the history and show it."""
-        with _Timed(self, "logging"):
+        with self._timed("logging"):
             record = self._record(position, numbers)
             append_record(self._run.history_file, record)
             self._show(record)
@@ -106,14 +107,14 @@ class Recorder:
 
     def on_samples(self, position: Position) -> None:
         """Draw the grid from the fixed latents."""
-        with _Timed(self, "pictures"):
+        with self._timed("pictures"):
             images = draw_images(self._players.generator, self._latents)
             path = self._run.grid_picture(position.step)
             save_grid(path, images, self._config.samples.rows, self._config.samples.columns)
 
     def on_networks(self, position: Position) -> None:
         """Save G and D, each alone."""
-        with _Timed(self, "saving"):
+        with self._timed("saving"):
             epoch = self._plan.epoch_of(position.step) if self._plan.ends_epoch(position.step) else None
             files = self._run.network_files(position.step, epoch)
             save_network(files[0], self._players.generator)
@@ -122,7 +123,7 @@ class Recorder:
 
     def on_state(self, position: Position) -> None:
         """Save all that resuming needs."""
-        with _Timed(self, "saving"):
+        with self._timed("saving"):
             sync_history(self._run.history_file)
             save_state(self._run.checkpoints, self._players, position)
 
@@ -130,6 +131,17 @@ class Recorder:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
+
+    @contextmanager
+    def _timed(self, share: str) -> Iterator[None]:
+        """Add the seconds of a block to one of the shares."""
+        began = time.perf_counter()
+        yield
+        spent = time.perf_counter() - began
+        self.seconds[share] += spent
+        if share != "logging":
+            # ms/step is of training alone.
+            self._window = (self._window[0], self._window[1] + spent)
 
     def _record(self, position: Position, numbers: dict[str, float]) -> dict[str, float]:
         record = {"step": position.step, "epoch": self._plan.epoch_of(position.step), **numbers}
@@ -149,7 +161,11 @@ class Recorder:
         if self._bar is None:
             self._console.line(text)
         else:
-            self._bar.set_postfix_str(f"loss_d {record['d_loss']:.3f} loss_g {record['g_loss']:.3f}")
+            self._bar.set_description_str(f"epoch {record['epoch']}", refresh=False)
+            self._bar.set_postfix_str(
+                f"loss_d {record['d_loss']:.3f} loss_g {record['g_loss']:.3f} "
+                f"D(real) {record['d_real']:.2f} D(fake) {record['d_fake']:.2f}"
+            )
             (self._console.line if self._plan.ends_epoch(record["step"]) else self._console.note)(text)
 
     def _pace(self, record: dict[str, float]) -> str:
@@ -199,22 +215,3 @@ def reading_of(config: Config) -> str:
 
 def _first_bad(numbers: dict[str, float]) -> str:
     return next(name for name, value in numbers.items() if not math.isfinite(value))
-
-
-class _Timed:
-    """Adds the seconds of a block to one of the recorder's shares."""
-
-    def __init__(self, recorder: Recorder, share: str):
-        self._recorder, self._share = recorder, share
-
-    def __enter__(self) -> Callable[[], None] | None:
-        self._began = time.perf_counter()
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        spent = time.perf_counter() - self._began
-        self._recorder.seconds[self._share] += spent
-        # The window of ms/step holds training alone.
-        step, began = self._recorder._window
-        if self._share != "logging":
-            self._recorder._window = (step, began + spent)

@@ -142,6 +142,13 @@ def read_picture(path: Path) -> np.ndarray:
     return array[:, :, None] if array.ndim == 2 else array
 
 
+def _column(records: Sequence[dict], key: str, where: Path) -> list[float]:
+    """Return one number of every record."""
+    if not all(key in record for record in records):
+        raise UserError(f"{where}: not every record holds {key}")
+    return [record[key] for record in records]
+
+
 def _ranges(numbers: Sequence[int]) -> str:
     return f"{min(numbers)} to {max(numbers)}" if numbers else "none"
 
@@ -151,7 +158,7 @@ def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:
     folder = source.path if isinstance(source, RunFolder) else Path(source)
     run = RunFolder(folder)
     records = read_history(run.history_file) if run.config_file.exists() else read_loss_texts(folder)
-    columns = {key: [record[key] for record in records] for key in ("d_loss", "g_loss", "step")}
+    columns = {key: _column(records, key, folder) for key in ("d_loss", "g_loss", "step")}
     target = Path(out or folder / "scatter.png")
     save_scatter(target, columns["d_loss"], columns["g_loss"], steps=columns["step"])
     return target
@@ -174,5 +181,6 @@ def export_texts(run: RunFolder, folder: str | Path) -> Path:
     """
     records = read_history(run.history_file)
     for name, key, factor in (("d_loss", "d_loss", 1), ("d_acc", "d_accuracy", 100), ("g_loss", "g_loss", 1)):
-        write_atomically(Path(folder) / f"{name}.txt", "".join(f"{factor * r[key]!r}\n" for r in records))
+        numbers = _column(records, key, run.history_file)
+        write_atomically(Path(folder) / f"{name}.txt", "".join(f"{factor * number!r}\n" for number in numbers))
     return Path(folder)

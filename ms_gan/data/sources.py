@@ -18,7 +18,7 @@ from ms_gan.names import unknown_name
 
 SOURCES = ("auto", "mnist", "cifar10", "raw", "pictures", "builtin")
 SPLITS = ("train", "test", "both")
-_TITLES = {
+TITLES = {
     "mnist": "MNIST",
     "cifar10": "CIFAR-10",
     "raw": "raw .bin files",
@@ -37,7 +37,7 @@ _OWN_FOLDERS = {idx.CACHED, cifar10.CACHED, *_DIGITS_FOLDERS.values()}
 
 def cache_folder() -> Path:
     """Return the folder for downloads and built-in digits: environment MS_GAN_DATA, else ~/.cache/ms_gan."""
-    return Path(os.environ.get("MS_GAN_DATA") or "~/.cache/ms_gan").expanduser()
+    return Path(os.path.expanduser(os.environ.get("MS_GAN_DATA") or "~/.cache/ms_gan"))
 
 
 def load_images(
@@ -96,14 +96,14 @@ def load_images(
     """
     classes = (classes,) if isinstance(classes, str | int) else tuple(classes)
     _check(source, Wish(split, classes, size, channels), prefer)
-    place = Path(cache or cache_folder()).expanduser()
+    place = Path(os.path.expanduser(cache or cache_folder()))
     if folder is None:
         kind, place, notices = _without_folder(source, place, prefer, announce)
     else:
-        kind, place, notices = _with_folder(source, Path(folder).expanduser(), prefer, announce)
+        kind, place, notices = _with_folder(source, Path(os.path.expanduser(folder)), prefer, announce)
     if not classes and prefer_classes and kind != prefer:
         named = ", ".join(map(str, prefer_classes))
-        notices += (f"The choice of {named} is for {_TITLES[prefer]}; all classes of the {_TITLES[kind]} are used.",)
+        notices += (f"The choice of {named} is for {TITLES[prefer]}; all classes of the {TITLES[kind]} are used.",)
         announce(notices[-1])
     wish = Wish(split, classes or (tuple(prefer_classes) if kind == prefer else ()), size, channels)
     if kind in ("raw", "pictures"):
@@ -121,7 +121,7 @@ def recognise(folder: str | os.PathLike, prefer: str = "mnist") -> str:
     UserError
         If it is missing, is no folder, or holds none of them.
     """
-    folder = _existing(Path(folder).expanduser())
+    folder = _existing(Path(os.path.expanduser(folder)))
     kind = _recognise(folder, prefer)
     if kind is None:
         raise UserError(f"{folder}: holds no data set; looked for {_LOOKED_FOR}; name another folder")
@@ -130,12 +130,12 @@ def recognise(folder: str | os.PathLike, prefer: str = "mnist") -> str:
 
 def fetch_mnist(cache: str | os.PathLike | None = None, announce: Callable[[str], None] = print) -> Path:
     """Fetch MNIST into `cache` (None: :func:`cache_folder`) unless it is there; return its folder."""
-    return _fetch("mnist", Path(cache or cache_folder()).expanduser(), announce)
+    return _fetch("mnist", Path(os.path.expanduser(cache or cache_folder())), announce)
 
 
 def fetch_cifar10(cache: str | os.PathLike | None = None, announce: Callable[[str], None] = print) -> Path:
     """Fetch CIFAR-10 into `cache` (None: :func:`cache_folder`) unless it is there; return its folder."""
-    return _fetch("cifar10", Path(cache or cache_folder()).expanduser(), announce)
+    return _fetch("cifar10", Path(os.path.expanduser(cache or cache_folder())), announce)
 
 
 def describe_data_folders() -> list[tuple[str, str]]:
@@ -146,9 +146,9 @@ def describe_data_folders() -> list[tuple[str, str]]:
     with contextlib.suppress(UserError):
         kind = _recognise(cache, "mnist", own=False) if os.path.isdir(cache) else None
         if kind:
-            lines.append((_TITLES[kind], f"directly in {cache}"))
+            lines.append((TITLES[kind], f"directly in {cache}"))
     for kind in ("mnist", "cifar10"):
-        lines.append((_TITLES[kind], _state(_cached(kind, cache), _place(kind, cache), "fetched when first used")))
+        lines.append((TITLES[kind], _state(_cached(kind, cache), _place(kind, cache), "fetched when first used")))
     for colour, name in _DIGITS_FOLDERS.items():
         place = cache / name
         whole = os.path.isfile(place / _DIGITS_MARKER)
@@ -166,7 +166,7 @@ def _without_folder(
     if held:
         return (held if source == "auto" else source), cache, ()
     if source in ("raw", "pictures"):
-        raise UserError(f"data source {source}: name the folder that holds the {_TITLES[source]} with --data-dir")
+        raise UserError(f"data source {source}: name the folder that holds the {TITLES[source]} with --data-dir")
     return _from_cache(source, cache, prefer, announce)
 
 
@@ -179,7 +179,7 @@ def _with_folder(
         if kind and _holds(kind, folder):
             return kind, folder, ()
         if source in ("raw", "pictures") or not _is_for_downloads(folder):
-            what = "data set" if source == "auto" else _TITLES[source]
+            what = "data set" if source == "auto" else TITLES[source]
             looked_for = f"; looked for {_LOOKED_FOR}" if source == "auto" else ""
             raise UserError(
                 f"{folder}: holds no {what}{looked_for}; name another folder, or, for MNIST or CIFAR-10, an "
@@ -199,8 +199,8 @@ def _from_cache(
     except DownloadError as error:
         if source != "auto":
             raise
-        notice = f"{_TITLES[wanted]} could not be fetched, so the built-in digits are used instead of it"
-        announce(_box([f"NOT {_TITLES[wanted]}: {notice}.", "Why:", *error.reasons, _HOW_TO_GET]))
+        notice = f"{TITLES[wanted]} could not be fetched, so the built-in digits are used instead of it"
+        announce(_box([f"NOT {TITLES[wanted]}: {notice}.", "Why:", *error.reasons, _HOW_TO_GET]))
         return "builtin", _digits(cache, prefer, announce), (f"{notice} ({'; '.join(error.reasons)}).",)
 
 
@@ -217,7 +217,7 @@ def _fetch(kind: str, cache: Path, announce: Callable[[str], None]) -> Path:
     place = _place(kind, cache)
     if not _cached(kind, cache):
         mirrors, files = (mnist_mirrors(), MNIST_FILES) if kind == "mnist" else (cifar10_mirrors(), CIFAR10_FILES)
-        fetch(_TITLES[kind], mirrors, files, place, announce)
+        fetch(TITLES[kind], mirrors, files, place, announce)
     return place
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,16 +66,20 @@ def load_state(state: State, players: Players) -> None:
     Raises
     ------
     UserError
-        If the state is of other networks or optimizers.
+        If the state is of other networks or optimizers, or no archive of plain arrays.
     """
     parameters = _parameters(players)
-    with np.load(state.folder / _PARAMETERS, allow_pickle=False) as arrays:
-        wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
-        found = {name: arrays[name].shape for name in arrays.files}
-        if wanted != found:
-            raise UserError(f"{state.folder}: is of other networks ({first_difference(wanted, found)})")
-        for name, parameter in parameters.items():
-            parameter.set_data(Tensor(arrays[name]))
+    try:
+        with np.load(state.folder / _PARAMETERS, allow_pickle=False) as archive:
+            arrays = dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{state.folder}: cannot be read: {error}; remove that folder") from None
+    wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    found = {name: array.shape for name, array in arrays.items()}
+    if wanted != found:
+        raise UserError(f"{state.folder}: is of other networks ({first_difference(wanted, found)})")
+    for name, parameter in parameters.items():
+        parameter.set_data(Tensor(arrays[name]))
 
 
 def _check(folder: Path) -> Position:

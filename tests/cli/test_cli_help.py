@@ -1,0 +1,55 @@
+import pytest
+import yaml
+
+from ms_gan.config import load_config, read_config
+
+_COMMANDS = ["train", "generate", "interpolate", "animate", "plot", "summary", "data", "doctor"]
+
+
+def test_help_of_train_fits_a_screen_and_is_grouped(command):
+    result = command("train", "--help")
+    assert result.status == 0
+    lines = result.stdout.splitlines()
+    assert len(lines) <= 45
+    assert max(map(len, lines)) <= 100
+    for group in ("what:", "data:", "length (one of them):", "output:", "start:", "device:"):
+        assert group in lines
+
+
+def test_options_that_the_project_promises(command):
+    text = command("train", "--help").stdout
+    promised = (
+        "--config --data --data-dir --out --mode --device --epochs --steps --minutes --seed --save-every --log-every "
+        "--resume --set --dry-run --init-generator --init-discriminator --require-ascend --classes --size"
+    )
+    assert [option for option in promised.split() if f"{option} " not in text and f"{option}\n" not in text] == []
+    text = command("generate", "--help").stdout
+    promised = "--num --grid --seed --out --training-grid --latent-scale --batch-statistics --config"
+    assert [option for option in promised.split() if option not in text] == []
+
+
+def test_every_command_has_help(command):
+    text = command("--help").stdout
+    for name in _COMMANDS:
+        assert name in text
+        assert command(name, "--help").status == 0
+
+
+def test_dry_run_trains_nothing_and_can_be_fed_back(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wish = ("--config", "mlp", "--steps", "7", "--seed", "3", "--set", "objective.clip=0.5")
+    result = command("train", "--dry-run", *wish)
+    assert result.status == 0
+    assert "Nothing was trained" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert yaml.safe_load(result.stdout)["seed"] == 3
+    (tmp_path / "again.yaml").write_text(result.stdout)
+    assert read_config(tmp_path / "again.yaml") == load_config("mlp", ["objective.clip=0.5"], {"steps": 7, "seed": 3})
+    assert command("train", "--dry-run", "--config", "again.yaml").stdout == result.stdout
+
+
+@pytest.mark.parametrize(("name", "total"), [("mlp", "2,043,537"), ("dense", "2,158,609")])
+def test_summary_counts_the_parameters_of_the_sources(command, name, total):
+    result = command("summary", name)
+    assert result.status == 0
+    assert total in result.stdout

@@ -1,0 +1,122 @@
+import fcntl
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ms_gan.config import Config
+from ms_gan.errors import UserError
+from ms_gan.runs.folder import RunFolder
+
+
+def _run(path) -> RunFolder:
+    run = RunFolder.new("mlp", str(path))
+    run.write_config(Config())
+    return run
+
+
+def _touch(run, *names):
+    for name in names:
+        (run.path / name).write_bytes(b"x")
+
+
+def test_names_do_not_collide_and_taken_folders_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = RunFolder.new("mlp", None), RunFolder.new("mlp", None)
+    assert first.path != second.path
+    assert first.path.parent.name == "runs"
+    first.write_config(Config())
+    with pytest.raises(UserError, match="holds a run already; go on with --resume"):
+        RunFolder.new("mlp", str(first.path))
+
+
+@pytest.mark.parametrize("path", ["file", "file/below", "x" * 300])
+def test_impossible_folder_is_one_line(tmp_path, path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write "):
+        RunFolder.new("mlp", str(tmp_path / path))
+
+
+def test_nothing_to_open(tmp_path):
+    for name in ("gone", "x" * 300, "."):
+        with pytest.raises(UserError, match="is no run folder"):
+            RunFolder.open(tmp_path / name)
+
+
+def test_lock_names_its_holder_and_ends_with_it(tmp_path):
+    run = _run(tmp_path)
+    with (
+        run.locked(),
+        pytest.raises(UserError, match=f"is being written by process {os.getpid()} on "),
+        RunFolder(tmp_path).locked(),
+    ):
+        pass
+    with RunFolder(tmp_path).locked(), open(tmp_path / ".lock") as stream, pytest.raises(BlockingIOError):
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_lock_clears_what_a_killed_process_left(tmp_path):
+    run = _run(tmp_path)
+    left = [".history.jsonl.a1.tmp", ".123.tmp.losses.png", "checkpoints/.state-00000009.tmp", "images/.x.png.q.tmp"]
+    _touch(run, left[0], left[1], left[3], "images/real.png", ".hidden")
+    (tmp_path / left[2]).mkdir()
+    _touch(run, f"{left[2]}/parameters.npz")
+    with run.locked():
+        assert not any((tmp_path / name).exists() for name in left)
+        assert (tmp_path / "images/real.png").exists()
+        assert (tmp_path / ".hidden").exists()
+
+
+def test_keeping_only_the_newest_networks(tmp_path):
+    run = _run(tmp_path)
+    for step, epoch in ((10, 0), (15, None), (20, 1)):
+        files = run.network_files(step, epoch)
+        for file in files:
+            file.write_bytes(b"x")
+        run.note_networks(step, files, keep=2)
+    names = {path.name for path in run.checkpoints.glob("*.ckpt")}
+    assert names == {"Generator_step15.ckpt", "Discriminator_step15.ckpt", "Generator1.ckpt", "Discriminator1.ckpt"}
+    assert run.generator_file().name == "Generator1.ckpt"
+
+
+def test_taking_back_to_a_step(tmp_path):
+    run = _run(tmp_path)
+    _touch(run, *(f"images/step-{step:08d}.png" for step in (10, 20, 25, 30)), "images/real.png")
+    for number in ("0", "1", "_step25", "2"):
+        _touch(run, f"checkpoints/Generator{number}.ckpt", f"checkpoints/Discriminator{number}.ckpt")
+    _touch(run, "checkpoints/Generator_step24.ckpt", "checkpoints/mine.ckpt", "checkpoints/index.json")
+    for step in (20, 25, 30):
+        (run.checkpoints / f"state-{step:08d}").mkdir()
+    run.take_back(25, 10, picture_stays=False, networks_stay=True)
+    assert list(run.grid_pictures()) == [10, 20]
+    assert list(run.network_index()) == [10, 20, 25]
+    assert not (run.checkpoints / "Generator2.ckpt").exists()
+    assert (run.checkpoints / "mine.ckpt").exists()
+    assert sorted(path.name for path in run.checkpoints.glob("state-*")) == ["state-00000020", "state-00000025"]
+
+
+_NAMES = st.sampled_from(["Generator1.ckpt", "Discriminator1.ckpt", "..", "", "../x"])
+_INDEX = st.dictionaries(st.text("0123456789-x", max_size=3), st.lists(_NAMES | st.integers(), max_size=3) | st.text(max_size=2))
+
+
+@given(st.binary(max_size=80) | _INDEX.map(lambda index: json.dumps(index).encode()))
+def test_index_takes_any_bytes_and_never_leads_out_of_the_folder(tmp_path_factory, content):
+    run = RunFolder(tmp_path_factory.getbasetemp() / "index")
+    run.checkpoints.mkdir(parents=True, exist_ok=True)
+    (run.checkpoints / "index.json").write_bytes(content)
+    try:
+        index = run.network_index()
+    except UserError as error:
+        assert "\n" not in str(error)
+        return
+    assert all(names == ["Generator1.ckpt", "Discriminator1.ckpt"] for names in index.values())
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"data": []}', '{"data": {"sha256": 1}}', "[" * 9999])
+def test_damaged_environment_is_one_line(tmp_path, content):
+    run = _run(tmp_path)
+    run.environment_file.write_text(content)
+    with pytest.raises(UserError, match=r"environment.json: is damaged"):
+        run.data_digest()

@@ -1,0 +1,72 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ms_gan.errors import UserError
+from ms_gan.runs.history import append_record, keep_records, read_history
+
+_STEPS = st.integers(0, 2**53 - 1)
+_RECORDS = st.builds(
+    lambda step, epoch, rest: {**rest, "step": step, "epoch": epoch},
+    _STEPS,
+    _STEPS,
+    st.dictionaries(st.text(max_size=8), st.floats(allow_nan=False) | st.integers(-(2**52), 2**52), max_size=4),
+)
+
+
+@given(st.lists(_RECORDS, max_size=8))
+def test_round_trip(tmp_path_factory, records):
+    path = tmp_path_factory.getbasetemp() / "round.jsonl"
+    path.write_bytes(b"")
+    for record in records:
+        append_record(path, record)
+    assert read_history(path) == records
+
+
+_PIECES = [b'{"step": 1, "epoch": 0}\n', b'{"step": ', b"[" * 3000, b"1e999", b"9" * 5000, b"\n", b"}", b"NaN", b'"', b"null"]
+
+
+@given(st.binary(max_size=200) | st.lists(st.sampled_from(_PIECES) | st.binary(max_size=3)).map(b"".join))
+def test_reader_takes_any_bytes(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    path.write_bytes(content)
+    try:
+        records = read_history(path)
+    except UserError as error:
+        assert str(error).startswith(f"{path}: is damaged: line ")
+        assert "\n" not in str(error)
+        return
+    assert all(type(record["step"]) is type(record["epoch"]) is int for record in records)
+
+
+def test_torn_last_line_is_dropped_and_a_torn_middle_is_told(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"step": 1, "epoch": 0}\n{"step": 2, "ep')
+    assert read_history(path) == [{"step": 1, "epoch": 0}]
+    path.write_text('{"step": 1, "epoch": 0}\n{"step": 2, "ep\n{"step": 3, "epoch": 0}\n')
+    with pytest.raises(UserError, match="line 2 is no record; remove that line"):
+        read_history(path)
+
+
+def test_diverged_numbers_are_kept(tmp_path):
+    path = tmp_path / "history.jsonl"
+    append_record(path, {"step": 1, "epoch": 0, "d_loss": math.nan, "g_loss": math.inf})
+    record = read_history(path)[0]
+    assert math.isnan(record["d_loss"])
+    assert record["g_loss"] == math.inf
+
+
+def test_keeping_records_mends_a_torn_end(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_text("".join(json.dumps({"step": step, "epoch": 0}) + "\n" for step in range(5)) + '{"st')
+    keep_records(path, lambda record: record["step"] <= 2)
+    append_record(path, {"step": 9, "epoch": 0})
+    assert [record["step"] for record in read_history(path)] == [0, 1, 2, 9]
+
+
+def test_missing_history_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="cannot be read: No such file"):
+        read_history(tmp_path / "history.jsonl")
