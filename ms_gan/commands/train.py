@@ -271,6 +271,8 @@ def _describe(prepared: Prepared, config: Config, plan, run: RunFolder, console:
     channels, size = images.images.shape[1:3]
     kind = "colour" if channels == 3 else "grey"
     console.line(f"Data: {images.source}, {len(images.images):,} images of {size}x{size} {kind}, {images.location}")
+    for notice in images.notices:
+        console.line(f"Note: {notice}")
     console.line(f"Run folder: {run.path}")
 
 

@@ -81,7 +81,7 @@ def load_images(
         'mnist' or 'cifar10': what 'auto' means; 'cifar10' also makes the built-in digits 32x32 colour ones.
     prefer_classes : sequence of str or int
         The classes to take of the `prefer`red set where `classes` is empty. Of other data all are taken, which
-        is announced.
+        a notice says.
 
     Returns
     -------
@@ -104,7 +104,6 @@ def load_images(
     if not classes and prefer_classes and kind != prefer:
         named = ", ".join(map(str, prefer_classes))
         notices += (f"The choice of {named} is for {TITLES[prefer]}; all classes of the {TITLES[kind]} are used.",)
-        announce(notices[-1])
     wish = Wish(split, classes or (tuple(prefer_classes) if kind == prefer else ()), size, channels)
     if kind in ("raw", "pictures"):
         images = (load_raw if kind == "raw" else load_pictures)(place, wish)

@@ -1,4 +1,4 @@
-"""What a user gets for bad input: one line, status 2, no traceback, nothing left behind. The tables are the messages."""
+"""What a user gets for bad input: one line, status 2, nothing left behind; the tables hold the messages."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ COMMANDS = {
     "train --set latent=3": "config latent: expected keys and values, got 3",
     "train --set seed.x=3": "config seed: expected a whole number",
     "train --set objective.loss=hing": "config objective.loss: unknown name 'hing'; did you mean hinge?",
-    "train --set generator.name=mlpp": "did you mean mlp?",
+    "train --set generator.name=mlpp --data-dir DIGITS": "did you mean mlp?",
     "train --set generator.options.wide=3 --data-dir DIGITS": "wide",
     "train --set generator.options.widths=-3 --data-dir DIGITS": "widths",
     "train --set generator.options.widths=[] --data-dir DIGITS --dry-run --resume RUN": "--dry-run: shows a new run",
@@ -62,8 +62,8 @@ COMMANDS = {
     "train --data-dir DIGITS --device ascend": "no Ascend device to use: ",
     "train --data-dir DIGITS --require-ascend --device cpu": "--require-ascend contradicts --device cpu",
     "train --data-dir DIGITS --init-generator gone.ckpt": "gone.ckpt: no such checkpoint",
-    "train --data-dir DIGITS --init-generator RUN/checkpoints/Discriminator_step50.ckpt": "is a checkpoint of another network",
-    "train --data-dir DIGITS --init-discriminator RUN/checkpoints/Generator_step50.ckpt": "is a checkpoint of another network",
+    "train --data-dir DIGITS --init-generator RUN/checkpoints/Discriminator_step50.ckpt": "of another network",
+    "train --data-dir DIGITS --init-discriminator RUN/checkpoints/Generator_step50.ckpt": "of another network",
     "train --data-dir DIGITS --init-generator text.ckpt": "text.ckpt: cannot be read as a MindSpore checkpoint",
     "train --data-dir DIGITS --init-generator RUN": "no such checkpoint",
     "train --resume gone": "gone: is no run folder",
@@ -82,7 +82,7 @@ COMMANDS = {
     "generate cut.ckpt --config mlp": "cut.ckpt: ",
     "generate empty.ckpt --config mlp": "empty.ckpt: ",
     "generate DIGITS/train-images-idx3-ubyte --config mlp": "cannot be read as a MindSpore checkpoint",
-    "generate RUN/checkpoints/Discriminator_step50.ckpt": "is a checkpoint of another network",
+    "generate RUN/checkpoints/Discriminator_step50.ckpt": "of another network",
     "generate RUN --config dense": "is a checkpoint of another network",
     "generate RUN --config mpl": "did you mean mlp?",
     "generate RUN --num 0": "--num 0: must be from 1 to",
@@ -265,6 +265,8 @@ def test_run_folder_that_may_not_be_written(command, place, digits_folder):
     if os.geteuid() == 0:
         pytest.skip("root may write anywhere")
     Path("closed").mkdir(mode=0o500)
-    _refused(command("train", "--data-dir", "DIGITS", "--out", "closed/run"), "cannot write closed/run: Permission denied")
+    _refused(
+        command("train", "--data-dir", "DIGITS", "--out", "closed/run"), "cannot write closed/run: Permission denied"
+    )
     Path("RUN").chmod(0o500)
     _refused(command("train", "--resume", "RUN"), "cannot write RUN/.lock: Permission denied")

@@ -18,12 +18,14 @@ def _reads(path) -> Config | None:
     try:
         return read_config(path)
     except UserError as error:
-        assert str(error).startswith(f"{path}: ")
-        assert "\n" not in str(error)
-        return None
+        message = str(error)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return None
 
 
-_PIECES = [b"batch_size: ", b"data:\n  ", b"- ", b"!!int ", b"!!bool x", b"!!timestamp y", b"&a ", b"*a", b"{", b"[", b"? ", b"\n"]
+_TAGS = [b"!!int ", b"!!bool x", b"!!timestamp y", b"!!binary z", b"!!set "]
+_PIECES = [*_TAGS, b"batch_size: ", b"data:\n  ", b"- ", b"&a ", b"*a", b"{", b"[", b"? ", b"\n"]
 
 
 @given(st.binary(max_size=200) | st.lists(st.sampled_from(_PIECES) | st.binary(max_size=4)).map(b"".join))

@@ -26,7 +26,18 @@ def test_round_trip(tmp_path_factory, records):
     assert read_history(path) == records
 
 
-_PIECES = [b'{"step": 1, "epoch": 0}\n', b'{"step": ', b"[" * 3000, b"1e999", b"9" * 5000, b"\n", b"}", b"NaN", b'"', b"null"]
+_PIECES = [
+    b'{"step": 1, "epoch": 0}\n',
+    b'{"step": ',
+    b"[" * 3000,
+    b"1e999",
+    b"9" * 5000,
+    b"\n",
+    b"}",
+    b"NaN",
+    b'"',
+    b"null",
+]
 
 
 @given(st.binary(max_size=200) | st.lists(st.sampled_from(_PIECES) | st.binary(max_size=3)).map(b"".join))
@@ -34,12 +45,11 @@ def test_reader_takes_any_bytes(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     path.write_bytes(content)
     try:
-        records = read_history(path)
+        records, message = read_history(path), None
     except UserError as error:
-        assert str(error).startswith(f"{path}: is damaged: line ")
-        assert "\n" not in str(error)
-        return
+        records, message = [], str(error)
     assert all(type(record["step"]) is type(record["epoch"]) is int for record in records)
+    assert message is None or (message.startswith(f"{path}: is damaged: line ") and "\n" not in message)
 
 
 def test_torn_last_line_is_dropped_and_a_torn_middle_is_told(tmp_path):

@@ -180,8 +180,9 @@ def test_run_in_minutes_ends_with_everything_of_its_last_step(command, digits_fo
     assert "complete after" in command("train", "--resume", run).stdout
 
 
-@pytest.mark.parametrize("file", ["parameters.npz", "position.json"])
-@pytest.mark.parametrize("how", ["truncated", "bit", "missing"])
+@pytest.mark.parametrize(
+    ("file", "how"), [("parameters.npz", "bit"), ("parameters.npz", "missing"), ("position.json", "truncated")]
+)
 def test_damaged_state_is_reported_and_the_one_before_it_used(command, finished, tmp_path, file, how):
     run = copy_run(finished, tmp_path / "run")
     newest = states(run)[-1]

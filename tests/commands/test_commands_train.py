@@ -1,0 +1,146 @@
+"""A finished run: the same bits in both modes, what it leaves, and how it is used."""
+
+import json
+import math
+
+import numpy as np
+from conftest import STEPS
+from run_folders import differences, states
+
+_FILES = {
+    "config.yaml",
+    "environment.json",
+    "history.jsonl",
+    "log.txt",
+    "losses.png",
+    "training.gif",
+    "images/real.png",
+    "checkpoints/index.json",
+}
+
+
+def test_graph_and_pynative_end_with_the_same_bits(finished, train_here):
+    assert differences(train_here("--steps", STEPS, "--mode", "pynative"), finished, free=("mode",)) == []
+
+
+def test_another_seed_gives_another_run(finished, train_here):
+    found = differences(train_here("--steps", STEPS, "--seed", "2"), finished, free=("seed",))
+    assert "checkpoints/Generator_step50.ckpt" in found
+    assert "history.jsonl" in found
+
+
+def test_what_a_run_leaves(finished):
+    files = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
+    assert files >= _FILES
+    assert {f"images/step-{step:08d}.png" for step in (20, 40, 50)} <= files
+    for role in ("Generator", "Discriminator"):
+        assert {f"checkpoints/{role}_step{step}.ckpt" for step in (20, 40, 50)} <= files
+    assert [state.name for state in states(finished)] == ["state-00000040", "state-00000050"]
+    assert not [name for name in files if ".tmp" in name]
+
+
+def test_history_has_every_tenth_step_the_end_of_the_epoch_and_the_last(finished):
+    records = [json.loads(line) for line in (finished / "history.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [10, 20, 30, 31, 40, 50]
+    assert [record["epoch"] for record in records] == [0, 0, 0, 0, 1, 1]
+    for record in records:
+        assert all(math.isfinite(value) for value in record.values())
+        assert 0 <= record["d_real"] <= 1
+        assert record["g_lr"] == record["d_lr"] == 2e-4
+
+
+def test_epochs_number_the_checkpoints(train_here):
+    run = train_here("--epochs", "1", "--set", "saving.networks_every=null", "--set", "samples.every=null")
+    assert (run / "checkpoints" / "Generator0.ckpt").exists()
+    assert (run / "images" / "step-00000031.png").exists()
+
+
+def test_checkpoint_loads_with_plain_mindspore(finished, mindspore_cpu):
+    from ms_gan.networks import ImageShape, build_generator
+
+    ms = mindspore_cpu
+    generator = build_generator("mlp", 100, ImageShape(1, 28), {})
+    parameters = ms.load_checkpoint(str(finished / "checkpoints" / "Generator_step50.ckpt"))
+    assert sum(parameters[parameter.name].size for parameter in generator.trainable_params()) == 1_510_032
+    assert ms.load_param_into_net(generator, parameters, strict_load=True) == ([], [])
+
+
+def test_training_grid_is_drawn_again_exactly(command, finished, tmp_path):
+    assert command("generate", finished, "--training-grid", "--out", tmp_path / "again.png").status == 0
+    assert (tmp_path / "again.png").read_bytes() == (finished / "images" / "step-00000050.png").read_bytes()
+
+
+def test_images_follow_from_the_seed(command, finished, tmp_path):
+    for name, seed, num in (("a", 7, 9), ("b", 7, 9), ("c", 8, 9), ("d", 7, 4)):
+        result = command("generate", finished, "--seed", seed, "--num", num, "--out", tmp_path / f"{name}.npy")
+        assert result.status == 0
+    a, b, c, d = (np.load(tmp_path / f"{name}.npy") for name in "abcd")
+    assert a.shape == (9, 1, 28, 28)
+    assert a.dtype == np.float32
+    assert abs(a).max() <= 1
+    assert a.tobytes() == b.tobytes()
+    assert not np.array_equal(a, c)
+    assert np.allclose(a[:4], d, atol=1e-5)
+
+
+def test_warm_start_begins_with_the_given_networks(finished, train_here, mindspore_cpu):
+    checkpoints = finished / "checkpoints"
+    run = train_here(
+        *("--init-generator", checkpoints / "Generator_step50.ckpt"),
+        *("--init-discriminator", checkpoints / "Discriminator_step50.ckpt"),
+        *("--steps", "1", "--seed", "5"),
+    )
+    first = states(run)[0]
+    assert first.name == "state-00000000"
+    with np.load(first / "parameters.npz") as begun, np.load(states(finished)[-1] / "parameters.npz") as ended:
+        for role in ("Generator", "Discriminator"):
+            given = mindspore_cpu.load_checkpoint(str(checkpoints / f"{role}_step50.ckpt"))
+            assert given
+            for name in given:
+                assert begun[name].tobytes() == ended[name].tobytes()
+
+
+def test_no_home_folder_in_what_a_run_leaves(command, child_environment, digits_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "digits").symlink_to(digits_folder)
+    result = command("train", "--data-dir", "~/digits", "--out", tmp_path / "run", "--steps", "2", "--device", "cpu")
+    assert result.status == 0
+    for name in ("history.jsonl", "environment.json", "config.yaml"):
+        assert str(tmp_path) not in (tmp_path / "run" / name).read_text()
+
+
+_USE = """
+import sys
+import ms_gan
+assert "mindspore" not in sys.modules and "numpy" not in sys.modules
+from ms_gan import generate, load_generator, train
+run = train("mlp", overrides={"steps": 3, "data.folder": sys.argv[1]}, out="run", device="cpu")
+assert generate(run.path, num=4, out="new.png")[0].exists()
+generator, config = load_generator(run.path)
+import mindspore
+assert generator(mindspore.ops.zeros((2, config.latent.size), mindspore.float32)).shape == (2, 1, 28, 28)
+"""
+
+
+def test_functions_work_in_a_fresh_process(run_child, digits_folder, tmp_path):
+    result = run_child(digits_folder, cwd=tmp_path, program=("-c", _USE))
+    assert result.status == 0, result.stderr
+    assert "Done: 3 steps" in result.stdout
+
+
+def test_diverging_run_ends_with_one_line_and_status_1(command, digits_folder, tmp_path):
+    result = command(
+        *("train", "--data-dir", digits_folder, "--out", tmp_path / "run", "--steps", "50", "--device", "cpu"),
+        *("--set", "discriminator_optimizer.lr=1e30", "--set", "generator_optimizer.lr=1e30"),
+    )
+    assert result.status == 1
+    assert result.stderr.count("\n") == 1
+    assert "is not finite" in result.stderr
+
+
+def test_grids_side_by_side_and_texts(command, train_here, tmp_path):
+    run = train_here("--epochs", "1", "--set", "samples.every=null")
+    assert command("plot", run, "--epochs", "0", "--out", tmp_path / "epochs.png").status == 0
+    assert command("plot", run, "--texts", tmp_path).status == 0
+    assert {path.name for path in tmp_path.glob("*.txt")} == {"d_loss.txt", "d_acc.txt", "g_loss.txt"}
+    assert command("plot", tmp_path, "--out", tmp_path / "losses.png").status == 0
