@@ -1,6 +1,7 @@
 """Commands that train: train, and summary of what would be trained."""
 
 import argparse
+from pathlib import Path
 
 from ms_gan.cli.words import device_options
 from ms_gan.config import load_config, recipe_names
@@ -41,6 +42,17 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     start.add_argument("--init-generator", metavar="CKPT", help="start G from a checkpoint")
     start.add_argument("--init-discriminator", metavar="CKPT", help="start D from a checkpoint")
     start.add_argument("--dry-run", action="store_true", help="print the configuration and the plan, train nothing")
+    device_options(parser)
+
+    parser = commands.add_parser("compare", help="graph mode against PyNative: time, memory, and the same bits?")
+    parser.set_defaults(run=run_compare)
+    parser.add_argument("--config", default="mlp", metavar="NAME", help="recipe or .yaml file (mlp)")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting")
+    parser.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with data; what it holds is recognised")
+    parser.add_argument("--steps", type=int, default=100, metavar="N", help="steps of each run (100)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="R", help="runs of each mode (3)")
+    parser.add_argument("--out", metavar="DIR", help="folder of the result (runs/compare-<recipe>-<date-time>)")
     device_options(parser)
 
     parser = commands.add_parser("summary", help="print the layers of a recipe's networks")
@@ -88,6 +100,17 @@ def run_train(options: argparse.Namespace) -> None:
             init_generator=options.init_generator,
             init_discriminator=options.init_discriminator,
         )
+
+
+def run_compare(options: argparse.Namespace) -> None:
+    """Compare the modes."""
+    from ms_gan.commands.compare import compare
+
+    data = {"data.source": options.data, "data.folder": options.data_dir and str(Path(options.data_dir).absolute())}
+    device = ["--device", options.device, *(["--require-ascend"] if options.require_ascend else [])]
+    config = load_config(options.config, options.set, data)
+    written = compare(config, steps=options.steps, repeats=options.repeats, out=options.out, device=device)
+    print(f"wrote {written / 'compare.json'} and {written / 'compare.png'}")
 
 
 def run_summary(options: argparse.Namespace) -> None:

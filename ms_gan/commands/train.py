@@ -288,6 +288,7 @@ def _summarise(recorder, wall: float, position, run: RunFolder, console: Console
     )
     rate = f"{np.median(recorder.ms_per_step):.1f} ms/step (median)" if recorder.ms_per_step else "one step"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+    run.write_environment(run.environment() | {"timing": _timing(recorder, wall, peak)})
     console.line()
     console.line(f"Done: {position.step:,} steps in {duration(wall)}, {rate}, peak memory {peak:.2f} GB")
     console.line(f"Time: training {wall - aside - first:.1f} s, {shares}")
@@ -296,6 +297,20 @@ def _summarise(recorder, wall: float, position, run: RunFolder, console: Console
     console.line(f"  {run.generator_file()}   the newest generator")
     console.line("Next, draw 25 new images:")
     console.line(f"  {_command(['generate', str(run.path), '--num', '25', '--out', 'new.png'])}")
+
+
+def _timing(recorder, wall: float, peak: float) -> dict[str, Any]:
+    """Return what the time of this start went to, for environment.json."""
+    import numpy as np
+
+    shares = {key.replace(" ", "_"): round(seconds, 3) for key, seconds in recorder.seconds.items()}
+    return {
+        "wall_seconds": round(wall, 3),
+        "first_step_seconds": shares.pop("first_step"),
+        "ms_per_step": float(np.median(recorder.ms_per_step)) if recorder.ms_per_step else None,
+        "seconds_beside_training": shares,
+        "peak_gb": round(peak, 3),
+    }
 
 
 def _command(arguments: list[str]) -> str:

@@ -5,7 +5,7 @@ Every number below is stated by a recipe or its source, so a change of a config 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,12 +127,21 @@ class Adam:
         self.weights = list(network.parameters())
         self.means = [torch.zeros_like(weight) for weight in self.weights]
         self.squares = [torch.zeros_like(weight) for weight in self.weights]
-        self.rate, self.count = 2e-4, 0
+        self.count = 0
 
-    def step(self, loss: Tensor) -> None:
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Take over the moments and the count of updates of MindSpore's Adam."""
+        (self.count,) = (int(value.item()) for name, value in state.items() if name.endswith(".global_step"))
+        for kind, own in (("moment1", self.means), ("moment2", self.squares)):
+            theirs = [value for name, value in state.items() if f".{kind}." in name]
+            for moment, value in zip(own, theirs, strict=True):
+                assert moment.shape == value.shape
+                moment.copy_(torch.from_numpy(value))
+
+    def step(self, loss: Tensor, rate: float) -> None:
         """Descend on the loss, with the gradients of this network alone."""
         self.count += 1
-        rate = self.rate * math.sqrt(1 - 0.999**self.count) / (1 - 0.5**self.count)
+        rate *= math.sqrt(1 - 0.999**self.count) / (1 - 0.5**self.count)
         gradients = torch.autograd.grad(loss, self.weights)
         with torch.no_grad():
             for weight, gradient, mean, square in zip(
@@ -161,81 +170,124 @@ def load_weights(network: nn.Module, weights: dict[str, np.ndarray]) -> None:
                 value.copy_(torch.from_numpy(values[name]))
 
 
-def moving_statistics(network: nn.Module) -> list[np.ndarray]:
-    """Return running means and variances, layer by layer."""
-    return [value.numpy() for name, value in network.named_buffers() if "running" in name]
+def _moving(network: nn.Module) -> list[Tensor]:
+    return [value for name, value in network.named_buffers() if "running" in name]
 
 
-def train(
-    recipe: str,
-    generator: nn.Module,
-    critic: nn.Module,
-    stream: BatchStream,
-    seed: int,
-    batch_size: int,
-    steps: int,
-    schedule_steps: int,
-    dtype: torch.dtype,
-) -> Iterator[dict[str, float]]:
-    """Train and yield the losses of every step, with the draws that ms_gan makes from `seed`."""
-    plan = RECIPES[recipe]
-    generator.to(dtype).train()
-    critic.to(dtype).train()
-    g_adam, d_adam = Adam(generator), Adam(critic)
-
-    def draw(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(dtype)
-
-    for step in range(steps):
-        for adam in (g_adam, d_adam):
-            passed = math.floor(step * (plan.halvings + 1) / schedule_steps)
-            adam.rate = 2e-4 * 0.5 ** min(passed, plan.halvings)
-        for index in range(step * plan.critic_steps, (step + 1) * plan.critic_steps):
-            latents = draw(d_latents(seed, index, batch_size, 100))
-            noise = draw(penalty_noise(seed, index, (batch_size, 1, 1, 1)))
-            record = _critic_step(plan, generator, critic, d_adam, draw(stream.batch(index)), latents, noise)
-        if not plan.shared_latents:
-            latents = draw(g_latents(seed, step, batch_size, 100))
-        scores = critic(generator(latents))
-        loss = -scores.mean() if plan.wasserstein else _cross_entropy(scores, 1.0)
-        g_adam.step(loss)
-        yield record | {"g_loss": loss.item()}
+def _paired(names: list[str], values: Iterable[Tensor]) -> dict[str, np.ndarray]:
+    return {name: value.detach().numpy().copy() for name, value in zip(names, values, strict=True)}
 
 
-def _critic_step(plan, generator, critic, adam, real, latents, noise) -> dict[str, float]:
-    with torch.no_grad():
-        fake = generator(latents)
-    if plan.in_turn:
-        real_scores = critic(real)
+class Game:
+    """Both networks and their optimizers, and the steps of one recipe.
+
+    Parameters
+    ----------
+    recipe : str
+        A key of `RECIPES`.
+    state : dict of str to ndarray
+        Parameters of ms_gan's networks and optimizers, by MindSpore's names.
+    dtype : torch.dtype
+        Precision of everything.
+    schedule_steps : int
+        Length of the learning-rate schedule.
+    """
+
+    def __init__(self, recipe: str, state: dict[str, np.ndarray], dtype: torch.dtype, schedule_steps: int):
+        self.plan, self.dtype, self.schedule_steps = RECIPES[recipe], dtype, schedule_steps
+        self.generator, self.critic = (network.to(dtype).train() for network in networks(recipe))
+        self.g_adam, self.d_adam = Adam(self.generator), Adam(self.critic)
+        self.load(state)
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Take over weights, moving statistics and moments."""
+        for role, network, adam in (
+            ("generator", self.generator, self.g_adam),
+            ("discriminator", self.critic, self.d_adam),
+        ):
+            load_weights(network, {name: value for name, value in state.items() if name.startswith(f"{role}.")})
+            adam.load({name: value for name, value in state.items() if name.startswith(f"{role}_optimizer.")})
+
+    def state(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Return weights, moving statistics and moments under MindSpore's `names` (those that are known here)."""
+        found: dict[str, np.ndarray] = {}
+        for role, network, adam in (
+            ("generator", self.generator, self.g_adam),
+            ("discriminator", self.critic, self.d_adam),
+        ):
+            own = [name for name in names if name.startswith(f"{role}.")]
+            weights = [name for name in own if ".moving_" not in name]
+            found |= _paired(weights, network.parameters())
+            # PyTorch has mean and variance in turn, layer by layer; MindSpore's names sort so, too.
+            found |= _paired([name for name in own if ".moving_" in name], _moving(network))
+            found |= _paired([name for name in names if name.startswith(f"{role}_optimizer.moment1.")], adam.means)
+            found |= _paired([name for name in names if name.startswith(f"{role}_optimizer.moment2.")], adam.squares)
+        return found
+
+    def draw(self, array: np.ndarray) -> Tensor:
+        """Return an array as a tensor."""
+        return torch.from_numpy(array).to(self.dtype)
+
+    def run(self, stream: BatchStream, seed: int, batch_size: int, steps: int) -> Iterator[dict[str, float]]:
+        """Train and yield the losses of every step, with the draws that ms_gan makes from `seed`."""
+        for step in range(steps):
+            for index in range(step * self.plan.critic_steps, (step + 1) * self.plan.critic_steps):
+                latents = d_latents(seed, index, batch_size, 100)
+                noise = penalty_noise(seed, index, (batch_size, 1, 1, 1))
+                record = self.critic_step(stream.batch(index), latents, noise)
+            if not self.plan.shared_latents:
+                latents = g_latents(seed, step, batch_size, 100)
+            yield record | {"g_loss": self.generator_step(latents)}
+
+    def generator_step(self, latents: np.ndarray) -> float:
+        """Update the generator; return its loss."""
+        scores = self.critic(self.generator(self.draw(latents)))
+        loss = -scores.mean() if self.plan.wasserstein else _cross_entropy(scores, 1.0)
+        self.g_adam.step(loss, self._rate(self.g_adam.count))
+        return loss.item()
+
+    def critic_step(self, real: np.ndarray, latents: np.ndarray, noise: np.ndarray) -> dict[str, float]:
+        """Update the discriminator or critic; return what it reports."""
+        real = self.draw(real)
+        with torch.no_grad():
+            fake = self.generator(self.draw(latents))
+        return self._in_turn(real, fake) if self.plan.in_turn else self._together(real, fake, self.draw(noise))
+
+    def _rate(self, update: int) -> float:
+        passed = math.floor(update * (self.plan.halvings + 1) / self.schedule_steps)
+        return 2e-4 * 0.5 ** min(passed, self.plan.halvings)
+
+    def _in_turn(self, real: Tensor, fake: Tensor) -> dict[str, float]:
+        real_scores = self.critic(real)
         real_loss = _cross_entropy(real_scores, 1.0)
-        adam.step(real_loss)
-        fake_scores = critic(fake)
+        self.d_adam.step(real_loss, 2e-4)
+        fake_scores = self.critic(fake)
         fake_loss = _cross_entropy(fake_scores, 0.0)
-        adam.step(fake_loss)
+        self.d_adam.step(fake_loss, 2e-4)
         right = (real_scores.sigmoid() > 0.5).float().mean() + (fake_scores.sigmoid() < 0.5).float().mean()
         return {"d_loss": (real_loss + fake_loss).item() / 2, "d_accuracy": right.item() / 2}
-    # The networks' BatchNorm sees the real and the fake batch one after the other, as the source recipes do.
-    real_scores, fake_scores = critic(real), critic(fake)
-    penalty = torch.zeros(())
-    if plan.wasserstein:
-        loss = fake_scores.mean() - real_scores.mean()
-        record = {"d_real": real_scores.mean().item(), "d_fake": fake_scores.mean().item()}
-    else:
-        loss = _cross_entropy(real_scores, 1.0) + _cross_entropy(fake_scores, 0.0)
-        record = {"d_real": real_scores.sigmoid().mean().item(), "d_fake": fake_scores.sigmoid().mean().item()}
-    if plan.penalty is not None:
-        between = ((1 - noise) * real + noise * fake).requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-        norms = gradient.flatten(1).norm(dim=1)
-        penalty = plan.penalty * ((norms - 1) ** 2).mean()
-    adam.step(loss + penalty)
-    if plan.clip is not None:
-        with torch.no_grad():
-            for weight in critic.parameters():
-                weight.clamp_(-plan.clip, plan.clip)
-    return record | {"d_loss": loss.item(), "penalty": penalty.item()}
+
+    def _together(self, real: Tensor, fake: Tensor, noise: Tensor) -> dict[str, float]:
+        # A discriminator with BatchNorm sees the real and the fake batch one after the other, not mixed.
+        real_scores, fake_scores = self.critic(real), self.critic(fake)
+        if self.plan.wasserstein:
+            loss = fake_scores.mean() - real_scores.mean()
+            record = {"d_real": real_scores.mean().item(), "d_fake": fake_scores.mean().item()}
+        else:
+            loss = _cross_entropy(real_scores, 1.0) + _cross_entropy(fake_scores, 0.0)
+            record = {"d_real": real_scores.sigmoid().mean().item(), "d_fake": fake_scores.sigmoid().mean().item()}
+        penalty = torch.zeros(())
+        if self.plan.penalty is not None:
+            between = ((1 - noise) * real + noise * fake).requires_grad_()
+            (gradient,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
+            penalty = self.plan.penalty * ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+        self.d_adam.step(loss + penalty, self._rate(self.d_adam.count))
+        if self.plan.clip is not None:
+            with torch.no_grad():
+                for weight in self.critic.parameters():
+                    weight.clamp_(-self.plan.clip, self.plan.clip)
+        return record | {"d_loss": loss.item(), "penalty": penalty.item()}
 
 
 def _cross_entropy(scores: Tensor, label: float) -> Tensor:
     return functional.binary_cross_entropy_with_logits(scores, torch.full_like(scores, label))
-

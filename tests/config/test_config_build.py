@@ -72,6 +72,7 @@ def test_recipe_round_trip(name):
         ({"latent": 5}, "config latent: expected keys and values, got 5"),
         ({"mode": "eager"}, "config mode: unknown name 'eager'; .*known: graph, pynative"),
         ({"mode": ["graph"]}, "config mode: unknown name"),
+        ({"mode": 10**5000}, "config mode: unknown name .a very long number."),
         ({"seed": -1}, "config seed: -1 is too small"),
         ({"seed": 2**32}, "config seed: must be below 4294967296"),
         ({"title": 3}, "config title: expected text, got 3"),

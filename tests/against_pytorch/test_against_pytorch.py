@@ -1,0 +1,169 @@
+"""ms_gan against the PyTorch version of its recipes (torch_gans.py beside this file).
+
+Two comparisons, both from the same initial weights, batches, latents and noise:
+
+* Update by update, for 20 steps: before every D and G update PyTorch takes over ms_gan's weights and Adam's moments,
+  so each update is compared alone: losses, the gradient of all weights, the weights' move, the moving statistics.
+* Freely, for 20 steps. That says something where a recipe does not amplify rounding: `mlp` and `dense`. In the
+  convolutional recipes a unit whose input is zero to rounding takes another side of its ReLU, Adam's first updates
+  turn that into whole steps, and two float32 programs, or PyTorch with itself in float64, part within a few steps.
+  There the referee is PyTorch in float64: ms_gan may be no farther from it than PyTorch in float32 is, up to a
+  factor of 10 because both distances are chaotic.
+"""
+
+import numpy as np
+import pytest
+from small_runs import RECIPES, SmallRun, digits_for, small_config
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -r requirements-pytorch.txt")
+
+STEPS = 20
+LOSS_TOLERANCE = 1e-4
+# Of the gradient's norm and of the move's: one ReLU unit that takes another side changes about this much.
+GRADIENT_TOLERANCE, MOVE_TOLERANCE = 0.01, 0.05
+pytestmark = pytest.mark.usefixtures("mindspore_cpu", "one_thread")
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Let PyTorch compute alone in its thread: its waiting threads and MindSpore's starve each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def run_of(recipe, batch_size, *settings):
+    config = small_config(recipe, f"batch_size={batch_size}", *settings, steps=STEPS)
+    return SmallRun(config, digits_for(recipe, 5 * max(batch_size, 16)))
+
+
+def deviation(ours, theirs):
+    """Return the largest relative difference among the numbers that both have.
+
+    Wasserstein losses are differences of scores and may be near zero while the scores are not: differences are
+    taken relative to the largest score of the record. For the other recipes that makes no difference: their numbers
+    are probabilities, far smaller than a loss only where D is perfect.
+    """
+    wasserstein = abs(theirs.get("d_real", 0.0)) > 1.0 or abs(theirs.get("d_fake", 0.0)) > 1.0
+    least = max(abs(theirs.get("d_real", 0.0)), abs(theirs.get("d_fake", 0.0))) if wasserstein else 1e-12
+    return max(abs(ours[key] - value) / max(abs(value), least) for key, value in theirs.items())
+
+
+def gap(names, ours, theirs, start, decay=1.0):
+    """Return how far two results differ, relative to how far ours went from `decay` times the start."""
+
+    def length(difference):
+        return np.sqrt(sum(np.square(difference(name), dtype=np.float64).sum() for name in names))
+
+    moved = length(lambda name: ours[name] - decay * start[name])
+    return length(lambda name: ours[name] - theirs[name]) / moved if moved else 0.0
+
+
+class Shadow:
+    """PyTorch does every update of a run a second time, from where ms_gan began it."""
+
+    def __init__(self, run, recipe, dtype):
+        from torch_gans import Game
+
+        from ms_gan.training.steps import D_RECORD, G_RECORD, Steps
+
+        self.run, self.game = run, Game(recipe, run.state(), dtype, STEPS)
+        self.losses, self.gradients, self.moves, self.statistics = [], [], [], []
+        d_step, g_step = run.steps.d_step, run.steps.g_step
+
+        def both_d(*inputs):
+            before = self.begin()
+            record = d_step(*inputs)
+            theirs = self.game.critic_step(*(value.asnumpy() for value in inputs))
+            self.compare(before, dict(zip(D_RECORD, record.asnumpy().tolist(), strict=True)), theirs)
+            return record
+
+        def both_g(latents):
+            before = self.begin()
+            record = g_step(latents)
+            theirs = {"g_loss": self.game.generator_step(latents.asnumpy())}
+            self.compare(before, dict(zip(G_RECORD, record.asnumpy().tolist(), strict=True)), theirs)
+            return record
+
+        run.steps = Steps(both_d, both_g)
+
+    def begin(self):
+        before = self.run.state()
+        self.game.load(before)
+        return before
+
+    def compare(self, start, ours, theirs):
+        self.losses.append(deviation(ours, theirs))
+        ours, theirs = self.run.state(), self.game.state(start)
+        for role in ("generator", "discriminator"):
+            # Adam's first moment is half its old value and half the gradient.
+            moments = [name for name in theirs if name.startswith(f"{role}_optimizer.moment1.")]
+            self.gradients.append(gap(moments, ours, theirs, start, 0.5))
+            # A bias before BatchNorm has no effect and its gradient is rounding, which Adam makes large.
+            weights = [name for name in theirs if name.startswith(f"{role}.") and name.endswith((".weight", ".gamma"))]
+            self.moves.append(gap(weights, ours, theirs, start))
+        moving = [name for name in theirs if ".moving_" in name]
+        self.statistics.append(max((np.abs(ours[name] - theirs[name]).max() for name in moving), default=0.0))
+
+
+def follow(recipe, batch_size):
+    run = run_of(recipe, batch_size)
+    shadow = Shadow(run, recipe, torch.float32)
+    run.train()
+    found = {name: max(getattr(shadow, name)) for name in ("losses", "gradients", "moves", "statistics")}
+    print(f"{recipe}, batch {batch_size}, largest gaps:", ", ".join(f"{name} {gap:.1e}" for name, gap in found.items()))
+    assert len(shadow.losses) == STEPS * (6 if recipe.startswith("wgan") else 2)
+    assert found["losses"] < LOSS_TOLERANCE
+    assert found["gradients"] < GRADIENT_TOLERANCE
+    assert found["moves"] < MOVE_TOLERANCE
+    assert found["statistics"] < 1e-3
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_update_is_pytorchs(recipe):
+    follow(recipe, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "batch_size"), [("mlp", 64), ("dense", 32), ("dcgan", 64), ("wgan", 256), ("wgan_gp", 256)]
+)
+def test_every_update_is_pytorchs_at_the_published_batch(recipe, batch_size):
+    follow(recipe, batch_size)
+
+
+def free_runs(recipe, batch_size):
+    from torch_gans import Game
+
+    run = run_of(recipe, batch_size)
+    start, seed = run.state(), run.config.seed
+    referee, single = (
+        list(Game(recipe, start, dtype, STEPS).run(run.stream, seed, batch_size, STEPS))
+        for dtype in (torch.float64, torch.float32)
+    )
+    return run.train().records, single, referee
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "dense"])
+def test_free_runs_agree(recipe):
+    ours, _, referee = free_runs(recipe, 16)
+    apart = [deviation(one, other) for one, other in zip(ours, referee, strict=True)]
+    print(f"{recipe}: {max(apart):.1e} after {STEPS} steps")
+    assert max(apart) < LOSS_TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["dcgan", "wgan", "wgan_gp"])
+def test_free_runs_stay_as_near_to_float64_as_pytorch_does(recipe):
+    ours, single, referee = free_runs(recipe, 8)
+    keys = ("d_loss", "g_loss")
+    scale = max(abs(record[key]) for record in referee for key in keys)
+
+    def distances(records):
+        return [max(abs(one[key] - other[key]) for key in keys) / scale for one, other in zip(records, referee, strict=True)]
+
+    first, last = distances(ours)[0], max(distances(ours))
+    print(f"{recipe}: step 1 {first:.1e}, 20 steps {last:.1e}; PyTorch in float32 {max(distances(single)):.1e}")
+    assert first < LOSS_TOLERANCE
+    assert last <= 10 * max(distances(single))
