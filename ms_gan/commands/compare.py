@@ -20,7 +20,7 @@ from ms_gan.pictures.bars import Measure, save_bars
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.history import read_history
 
-MODES = {"graph": "graph mode", "pynative": "PyNative"}
+MODES = {"graph": "graph", "pynative": "PyNative"}
 _LOG_EVERY = 5
 
 
