@@ -63,11 +63,14 @@ class Critic:
 
     @staticmethod
     def _conv(x, weight, bias, stride, padding):
+        size = x.shape[2]
+
         def step(gradient):
-            # Stride may leave rows at the far end that no kernel reached.
-            reached = conv2d_transpose(gradient, weight, np.zeros(x.shape[1]), stride, padding)
-            missing = x.shape[2] - reached.shape[2]
-            return np.pad(reached, ((0, 0), (0, 0), (0, missing), (0, missing)))
+            padded = conv2d_transpose(gradient, weight, np.zeros(x.shape[1]), stride, 0)
+            # The stride may leave rows at the far end that no kernel reached.
+            missing = max(0, padding + size - padded.shape[2])
+            padded = np.pad(padded, ((0, 0), (0, 0), (0, missing), (0, missing)))
+            return padded[:, :, padding : padding + size, padding : padding + size]
 
         return conv2d(x, weight, bias, stride, padding), step
 

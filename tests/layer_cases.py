@@ -100,11 +100,11 @@ class Measured:
 
 
 def image_layer(case, kit):
-    """Return the layer with images on both sides, its weights random and far from zero."""
+    """Return the layer with images on both sides; small random weights keep the penalty's tanh from saturating."""
     rng = np.random.default_rng(2)
     layer = case.build(kit)
     for parameter in layer.get_parameters():
-        parameter.set_data(Tensor(rng.standard_normal(parameter.shape).astype(np.float32)))
+        parameter.set_data(Tensor(0.1 * rng.standard_normal(parameter.shape).astype(np.float32)))
     size = case.exact(*(np.zeros(shape) for shape in shapes(case, layer))).shape[2]
     return nn.SequentialCell([kit.FromImages(), layer, kit.ToImages(size)]), size
 

@@ -1,23 +1,16 @@
 """`ms-gan train`: from a configuration to a finished run folder."""
 
 import dataclasses
-import os
-import resource
-import shlex
-import shutil
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ms_gan.commands.console import Console, duration
+from ms_gan.commands.console import Console
 from ms_gan.commands.environment import describe_environment
 from ms_gan.commands.resume import finish_pictures, merge_resumed, take_back
+from ms_gan.commands.signals import noted_signals
 from ms_gan.config import Config, config_text, load_config
 from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import load_images
@@ -231,18 +224,18 @@ def _draw_real(prepared: Prepared, run: RunFolder) -> None:
 
 def _train(prepared: Prepared, config: Config, players, plan, run: RunFolder, position, console: Console) -> None:
     """Run the loop, then draw the curves and the animation."""
-    from ms_gan.commands.recording import Recorder, reading_of
+    from ms_gan.commands.recording import Recorder
     from ms_gan.commands.show import animate, plot
+    from ms_gan.commands.telling import command_line, describe_run, summarise_run
     from ms_gan.networks import ImageShape
     from ms_gan.training.loop import run_loop
     from ms_gan.training.setup import prepare_steps
 
-    _describe(prepared, config, plan, run, console)
-    console.line(reading_of(config))
+    describe_run(prepared.images, plan, run, console)
     steps = prepare_steps(players, config, ImageShape(config.data.channels, config.data.size), console.line)
     recorder = Recorder(config, plan, run, players, console, position)
     began = time.perf_counter()
-    with _signals() as received:
+    with noted_signals() as received:
         try:
             run_loop(config, plan, prepared.stream, steps, position, recorder, lambda: bool(received))
         finally:
@@ -250,7 +243,7 @@ def _train(prepared: Prepared, config: Config, players, plan, run: RunFolder, po
     if received and not plan.done(position.step, position.seconds):
         raise Interrupted(
             f"stopped after step {position.step:,}; everything is saved. "
-            f"Go on with: {_command(['train', '--resume', str(run.path)])}",
+            f"Go on with: {command_line(['train', '--resume', str(run.path)])}",
             received[0],
         )
     wall = time.perf_counter() - began
@@ -258,94 +251,7 @@ def _train(prepared: Prepared, config: Config, players, plan, run: RunFolder, po
     plot(run)
     animate(run)
     recorder.seconds["curves and GIF"] = time.perf_counter() - drawing
-    _summarise(recorder, wall, position, run, console)
-
-
-def _describe(prepared: Prepared, config: Config, plan, run: RunFolder, console: Console) -> None:
-    images = prepared.images
-    length = f"{plan.total_steps:,} steps" if plan.total_steps else f"{config.minutes:g} minutes"
-    console.line(
-        f"{config.recipe}: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
-        f"{plan.steps_per_epoch} steps an epoch, {config.mode} mode, seed {config.seed}"
-    )
-    channels, size = images.images.shape[1:3]
-    kind = "colour" if channels == 3 else "grey"
-    console.line(f"Data: {images.source}, {len(images.images):,} images of {size}x{size} {kind}, {images.location}")
-    for notice in images.notices:
-        console.line(f"Note: {notice}")
-    console.line(f"Run folder: {run.path}")
-
-
-def _summarise(recorder, wall: float, position, run: RunFolder, console: Console) -> None:
-    """Say how long it took, where the results lie, and what to try next."""
-    import numpy as np
-
-    aside = sum(recorder.seconds[key] for key in ("pictures", "saving", "logging"))
-    first = recorder.seconds["first step"]
-    shares = ", ".join(
-        f"{key} {recorder.seconds[key]:.1f} s"
-        for key in ("first step", "pictures", "saving", "logging", "curves and GIF")
-    )
-    rate = f"{np.median(recorder.ms_per_step):.1f} ms/step (median)" if recorder.ms_per_step else "one step"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
-    run.write_environment(run.environment() | {"timing": _timing(recorder, wall, peak)})
-    console.line()
-    console.line(f"Done: {position.step:,} steps in {duration(wall)}, {rate}, peak memory {peak:.2f} GB")
-    console.line(f"Time: training {wall - aside - first:.1f} s, {shares}")
-    console.line(f"  {run.animation}   the digits or pictures as they appear")
-    console.line(f"  {run.losses_picture}   the curves")
-    console.line(f"  {run.generator_file()}   the newest generator")
-    console.line("Next, draw 25 new images:")
-    console.line(f"  {_command(['generate', str(run.path), '--num', '25', '--out', 'new.png'])}")
-
-
-def _timing(recorder, wall: float, peak: float) -> dict[str, Any]:
-    """Return what the time of this start went to, for environment.json."""
-    import numpy as np
-
-    shares = {key.replace(" ", "_"): round(seconds, 3) for key, seconds in recorder.seconds.items()}
-    return {
-        "wall_seconds": round(wall, 3),
-        "first_step_seconds": shares.pop("first_step"),
-        "ms_per_step": float(np.median(recorder.ms_per_step)) if recorder.ms_per_step else None,
-        "seconds_beside_training": shares,
-        "peak_gb": round(peak, 3),
-    }
-
-
-def _command(arguments: list[str]) -> str:
-    """Return a command line that works as it is pasted: with ms-gan where it is installed for this Python."""
-    beside = Path(sys.executable).parent / "ms-gan"
-    program = "python -m ms_gan"
-    if beside.exists():
-        program = "ms-gan" if shutil.which("ms-gan") == str(beside) else shlex.quote(str(beside))
-    return f"{program} {shlex.join(arguments)}"
-
-
-@contextmanager
-def _signals():
-    """Turn SIGINT and SIGTERM into a note, so that the step that runs is finished and saved.
-
-    A second SIGINT interrupts at once. Signals can only be caught in the main thread.
-    """
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-
-    def note(number: int, _frame: object) -> None:
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
-        # Not sys.stderr, which may be in the middle of a line of the progress bar.
-        os.write(2, b"\nstopping after this step and saving; once more to stop at once\n")
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    summarise_run(recorder, wall, position.step, run, console)
 
 
 def dry_run(config: Config) -> str:

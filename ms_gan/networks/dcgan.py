@@ -28,14 +28,21 @@ class DCGANGenerator(nn.Cell):
     latent_size : int
         Length of a latent vector.
     image : ImageShape
-        Shape of the images to make.
+        Shape of the images to make; at least 2 pixels.
     widths : sequence of int
         Channels before the last block, before the one before it, and so on; the last width holds for what
         comes before. The source does not state them; these mirror its discriminator's.
+
+    Raises
+    ------
+    ValueError
+        If the images have 1 pixel: there is nothing to grow.
     """
 
     def __init__(self, latent_size: int, image: ImageShape, widths: tuple[int, ...] = (32, 64, 128, 128, 64)):
         super().__init__()
+        if image.size < 2:
+            raise ValueError("images of 1 pixel are too small; resize them with --size 28")
         k = kit()
         way = sizes_up_to(image.size)
         blocks = list(itertools.pairwise(way))

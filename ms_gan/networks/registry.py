@@ -1,6 +1,8 @@
 """Networks by name: a new family is one short module whose classes carry these decorators."""
 
 import inspect
+import math
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -79,10 +81,11 @@ def _find(table: dict[str, type[nn.Cell]], role: str, name: str) -> type[nn.Cell
 
 
 def _build(cls: type[nn.Cell], role: str, options: Mapping[str, Any], *arguments: Any) -> nn.Cell:
-    known = list(inspect.signature(cls).parameters)[len(arguments) :]
-    for key in options:
+    known = dict(list(inspect.signature(cls).parameters.items())[len(arguments) :])
+    for key, value in options.items():
         if key not in known:
             raise UserError(unknown_name(f"{role} option", key, known))
+        _check_option(f"{role} option {key}", value, known[key])
     try:
         network = cls(*arguments, **options)
     except (TypeError, ValueError) as error:
@@ -92,3 +95,17 @@ def _build(cls: type[nn.Cell], role: str, options: Mapping[str, Any], *arguments
     # Graph mode refuses two networks with equal parameter names.
     network.update_parameters_name(f"{role}.")
     return network
+
+
+def _check_option(where: str, value: Any, parameter: inspect.Parameter) -> None:
+    """Refuse what the annotation does not allow: a `float`, or a tuple of whole numbers from 1."""
+    if parameter.annotation is float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise UserError(f"{where}: expected a number such as {parameter.default}, got {value!r}")
+        return
+    entries = typing.get_args(parameter.annotation)
+    count = None if Ellipsis in entries else len(entries)
+    fits = isinstance(value, list | tuple) and len(value) == (count or max(1, len(value)))
+    if not fits or not all(type(entry) is int and entry > 0 for entry in value):
+        wanted = f"{count or 'one or more'} whole numbers from 1, such as {list(parameter.default)}"
+        raise UserError(f"{where}: expected {wanted}, got {value!r}")

@@ -24,7 +24,8 @@ class Loss:
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     # On logits, not on a sigmoid: Sigmoid + BCELoss has zero gradient where D is sure.
     ones = ops.ones_like(logits)
-    return ops.binary_cross_entropy_with_logits(logits, target, ones, ones)
+    # Not reduction="mean": in PyNative its derivative divides by the batch size that the process used first.
+    return ops.binary_cross_entropy_with_logits(logits, target, ones, ones, reduction="none").mean()
 
 
 def cross_entropy_real(logits: Tensor) -> Tensor:

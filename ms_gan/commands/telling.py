@@ -1,0 +1,75 @@
+"""What a training run says of itself before its first step and after its last."""
+
+import resource
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ms_gan.commands.console import Console, duration
+from ms_gan.commands.recording import Recorder, reading_of
+from ms_gan.data.images import ImageSet
+from ms_gan.runs.folder import RunFolder
+from ms_gan.training.plan import Plan
+
+
+def describe_run(images: ImageSet, plan: Plan, run: RunFolder, console: Console) -> None:
+    """Say what is going to be trained, on what, and what its numbers mean."""
+    config = plan.config
+    length = f"{plan.total_steps:,} steps" if plan.total_steps else f"{config.minutes:g} minutes"
+    console.line(
+        f"{config.recipe}: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
+        f"{plan.steps_per_epoch} steps an epoch, {config.mode} mode, seed {config.seed}"
+    )
+    channels, size = images.images.shape[1:3]
+    kind = "colour" if channels == 3 else "grey"
+    console.line(f"Data: {images.source}, {len(images.images):,} images of {size}x{size} {kind}, {images.location}")
+    for notice in images.notices:
+        console.line(f"Note: {notice}")
+    console.line(f"Run folder: {run.path}")
+    console.line(reading_of(config))
+
+
+def summarise_run(recorder: Recorder, wall: float, step: int, run: RunFolder, console: Console) -> None:
+    """Say how long it took, where the results lie, and what to try next."""
+    aside = sum(recorder.seconds[key] for key in ("pictures", "saving", "logging"))
+    first = recorder.seconds["first step"]
+    shares = ", ".join(
+        f"{key} {recorder.seconds[key]:.1f} s"
+        for key in ("first step", "pictures", "saving", "logging", "curves and GIF")
+    )
+    rate = f"{np.median(recorder.ms_per_step):.1f} ms/step (median)" if recorder.ms_per_step else "one step"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+    run.write_environment(run.environment() | {"timing": _timing(recorder, wall, peak)})
+    console.line()
+    console.line(f"Done: {step:,} steps in {duration(wall)}, {rate}, peak memory {peak:.2f} GB")
+    console.line(f"Time: training {wall - aside - first:.1f} s, {shares}")
+    console.line(f"  {run.animation}   the digits or pictures as they appear")
+    console.line(f"  {run.losses_picture}   the curves")
+    console.line(f"  {run.generator_file()}   the newest generator")
+    console.line("Next, draw 25 new images:")
+    console.line(f"  {command_line(['generate', str(run.path), '--num', '25', '--out', 'new.png'])}")
+
+
+def _timing(recorder: Recorder, wall: float, peak: float) -> dict[str, Any]:
+    """Return what the time of this start went to, for environment.json."""
+    shares = {key.replace(" ", "_"): round(seconds, 3) for key, seconds in recorder.seconds.items()}
+    return {
+        "wall_seconds": round(wall, 3),
+        "first_step_seconds": shares.pop("first_step"),
+        "ms_per_step": float(np.median(recorder.ms_per_step)) if recorder.ms_per_step else None,
+        "seconds_beside_training": shares,
+        "peak_gb": round(peak, 3),
+    }
+
+
+def command_line(arguments: list[str]) -> str:
+    """Return a command line that works as it is pasted: with ms-gan where it is installed for this Python."""
+    beside = Path(sys.executable).parent / "ms-gan"
+    program = "python -m ms_gan"
+    if beside.exists():
+        program = "ms-gan" if shutil.which("ms-gan") == str(beside) else shlex.quote(str(beside))
+    return f"{program} {shlex.join(arguments)}"

@@ -1,0 +1,190 @@
+"""What each family of networks is: sizes, shapes, names, seeds, options, and the same in both kits."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, ops
+from small_runs import RECIPES, small_config
+
+from ms_gan.config import load_config
+from ms_gan.errors import UserError
+from ms_gan.networks import ImageShape, batch_last, build_discriminator, build_generator, dcgan, native, wgan
+from ms_gan.training.setup import build_players
+
+pytestmark = pytest.mark.usefixtures("mindspore_cpu")
+GREY, COLOUR = ImageShape(1, 28), ImageShape(3, 32)
+
+
+def sizes(network):
+    trained = sum(parameter.size for parameter in network.trainable_params())
+    return trained, sum(parameter.size for parameter in network.get_parameters()) - trained
+
+
+@pytest.mark.parametrize(
+    ("recipe", "generator", "discriminator"),
+    [("mlp", (1_510_032, 3_584), (533_505, 0)), ("dense", (1_489_936, 3_584), (665_089, 0))],
+)
+def test_parameters_are_as_many_as_published(recipe, generator, discriminator):
+    players = build_players(load_config(recipe), GREY)
+    assert sizes(players.generator) == generator
+    assert sizes(players.discriminator) == discriminator
+    if recipe == "dense":  # the source counts moving statistics, too
+        assert sum(sizes(players.generator)) == 1_493_520
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("image", [GREY, ImageShape(3, 32), ImageShape(1, 16)], ids=str)
+def test_images_and_logits_have_their_shapes(recipe, image):
+    config = load_config(recipe)
+    if recipe.startswith("wgan") and image.size % 8:
+        with pytest.raises(UserError, match=r"28 pixels are not a multiple of 8; resize the images with --size 32"):
+            build_players(config, image)
+        return
+    players = build_players(small_config(recipe), image)
+    latents = Tensor(np.random.default_rng(0).standard_normal((4, 100)).astype(np.float32))
+    images = players.generator(latents)
+    assert images.shape == (4, *image[:1], image.size, image.size)
+    assert np.abs(images.asnumpy()).max() <= 1.0
+    assert players.discriminator(images).shape == (4, 1)
+
+
+def test_dcgan_grows_by_the_published_sizes():
+    network = build_generator("dcgan", 100, GREY)
+    activations, seen = Tensor(np.ones((2, 100), np.float32)), []
+    for layer in network.layers:
+        activations = layer(activations)
+        if isinstance(layer, batch_last.FromLatents | batch_last.Conv2dTranspose):
+            seen.append(round(activations.shape[1] ** 0.5))
+    assert seen == [1, 2, 3, 6, 7, 14, 28]
+
+
+@pytest.mark.parametrize("name", ["mlp", "dense", "dcgan", "wgan"])
+def test_names_tell_the_network_and_are_unique(name):
+    shape = COLOUR if name == "wgan" else GREY
+    for role, network in (
+        ("generator", build_generator(name, 10, shape)),
+        ("discriminator", build_discriminator(name, shape)),
+    ):
+        names = [parameter.name for parameter in network.get_parameters()]
+        assert all(entry.startswith(f"{role}.layers.") for entry in names)
+        assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "dcgan", "wgan"])
+def test_start_follows_from_the_seed_alone(recipe):
+    shape = COLOUR if recipe == "wgan" else GREY
+
+    def start(*settings):
+        players = build_players(small_config(recipe, *settings), shape)
+        cells = (players.generator, players.discriminator)
+        return [{p.name: p.asnumpy().copy() for p in cell.get_parameters()} for cell in cells]
+
+    generator, discriminator = start("seed=3")
+    again = start("seed=3", "generator.options.widths=[5, 6, 7, 8]")[1]
+    assert all(np.array_equal(discriminator[name], again[name]) for name in discriminator)
+    for one, other in zip((generator, discriminator), start("seed=3"), strict=True):
+        assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+    for one, other in zip((generator, discriminator), start("seed=4"), strict=True):
+        weights = [name for name in one if name.endswith("weight")]
+        assert weights
+        assert not any(np.array_equal(one[name], other[name]) for name in weights)
+
+
+def test_weights_of_a_layer_start_in_the_same_range_in_both_kits():
+    for build in (lambda kit: kit.Conv2d(8, 16, 5, 2, 2, 8), lambda kit: kit.Conv2dTranspose(8, 16, 4, 2, 1, 4)):
+        for one, other in zip(
+            build(batch_last).get_parameters(), build(native).get_parameters(), strict=True
+        ):
+            assert one.name == other.name
+            assert one.shape == other.shape
+            np.testing.assert_allclose(one.asnumpy().std(), other.asnumpy().std(), rtol=0.3)
+            np.testing.assert_allclose(np.abs(one.asnumpy()).max(), np.abs(other.asnumpy()).max(), rtol=0.3)
+
+
+NETWORKS = [
+    (dcgan, "dcgan", ImageShape(1, 28), (3, 4, 5, 4, 3), (3, 4, 5, 4, 3)),
+    (dcgan, "dcgan", ImageShape(3, 32), (3, 4, 5), (3, 4)),
+    (wgan, "wgan", ImageShape(3, 32), (5, 4, 3, 4), (3, 4, 5, 4)),
+    (wgan, "wgan", ImageShape(1, 8), (4, 4, 3, 4), (3, 4)),
+]
+
+
+@pytest.mark.parametrize("role", ["generator", "discriminator"])
+@pytest.mark.parametrize(("module", "name", "image", "g_widths", "d_widths"), NETWORKS, ids=lambda value: str(value)[:20])
+def test_both_kits_build_the_same_network(monkeypatch, module, name, image, g_widths, d_widths, role):
+    networks = []
+    for layers in (batch_last, native):
+        monkeypatch.setattr(module, "kit", lambda layers=layers: layers)
+        if role == "generator":
+            networks.append(build_generator(name, 6, image, {"widths": g_widths}))
+        else:
+            networks.append(build_discriminator(name, image, {"widths": d_widths}))
+    fast, plain = networks
+    shapes = [[(parameter.name, parameter.shape) for parameter in network.get_parameters()] for network in networks]
+    assert shapes[0] == shapes[1]
+    ms.load_param_into_net(plain, {parameter.name: parameter for parameter in fast.get_parameters()}, strict_load=True)
+    rng = np.random.default_rng(6)
+    shape = (5, 6) if role == "generator" else (5, *image[:1], image.size, image.size)
+    inputs = Tensor(rng.standard_normal(shape).astype(np.float32))
+    found = []
+    for network in networks:
+        network.set_train()
+
+        def total(inputs, network=network):
+            return ops.square(network(inputs) - 0.3).sum()
+
+        gradients = ms.grad(total, None, network.trainable_params())(inputs)
+        found.append([network(inputs).asnumpy(), *(gradient.asnumpy() for gradient in gradients)])
+    largest = max(np.abs(gradient).max() for gradient in found[1][1:])
+    for ours, theirs in zip(*found, strict=True):
+        # Biases before BatchNorm have gradients of rounding alone, hence the part of the largest one.
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4 * np.abs(theirs).max() + 1e-5 * largest)
+    for one, other in zip(fast.get_parameters(), plain.get_parameters(), strict=True):
+        np.testing.assert_allclose(one.asnumpy(), other.asnumpy(), rtol=1e-4, atol=1e-5)  # moving statistics
+
+
+def test_options_take_effect():
+    assert build_generator("mlp", 7, GREY, {"widths": [5, 6]}).layers[0].weight.shape == (5, 7)
+    momentum = build_generator("dense", 7, GREY, {"widths": [4], "momentum": 0.25}).layers[2]
+    momentum.set_train()
+    momentum(Tensor(np.float32([[1, 2, 3, 4], [3, 4, 5, 6]])))
+    np.testing.assert_allclose(momentum.moving_mean.asnumpy(), 0.75 * np.float32([2, 3, 4, 5]), rtol=1e-6)
+    critic = build_discriminator("wgan", COLOUR, {"widths": [4, 5], "slope": 0.5})
+    assert [layer.slope for layer in critic.layers if hasattr(layer, "slope")] == [0.5, 0.5]
+    assert critic.layers[-2].weight.shape == (1, 5 * 16 * 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("mlp", {"width": [8]}, "generator option: unknown name 'width'; did you mean widths?"),
+        ("mlp", {"slope": 0.1}, "generator option: unknown name 'slope'"),
+        ("dense", {"momentun": 0.8}, "did you mean momentum?"),
+        ("dense", {"momentum": 2}, "momentum"),
+        ("dense", {"momentum": "high"}, "generator option momentum: expected a number such as 0.8, got 'high'"),
+        ("wgan", {"slope": None}, "generator option slope: expected a number such as 0.2, got None"),
+        ("wgan", {"widths": [8, 8, 8]}, "expected 4 whole numbers from 1, such as [128, 128, 64, 32], got [8, 8, 8]"),
+        ("wgan", {"widths": []}, "expected 4 whole numbers"),
+        ("dcgan", {"widths": []}, "expected one or more whole numbers from 1"),
+        ("dcgan", {"widths": 64}, "got 64"),
+        ("mlp", {"widths": "abc"}, "got 'abc'"),
+        ("mlp", {"widths": [8, 0]}, "got [8, 0]"),
+        ("mlp", {"widths": [True]}, "got [True]"),
+        ("mlp", {"widths": [8.5]}, "got [8.5]"),
+        ("mlp", {"image": 3}, "unknown name 'image'"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_line(name, options, told):
+    with pytest.raises(UserError) as caught:
+        build_generator(name, 10, COLOUR, options)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_network_and_too_small_image():
+    with pytest.raises(UserError, match=r"generator.name: unknown name 'mpl'; did you mean mlp\?"):
+        build_generator("mpl", 10, GREY)
+    with pytest.raises(UserError, match=r"discriminator.name: unknown name 'wgan_gp'; did you mean wgan\?"):
+        build_discriminator("wgan_gp", GREY)
+    with pytest.raises(UserError, match="1 pixel are too small"):
+        build_generator("dcgan", 10, ImageShape(1, 1))
