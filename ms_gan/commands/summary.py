@@ -1,9 +1,15 @@
 """`ms-gan summary`: the layers of a recipe's networks."""
 
+import math
+
+import numpy as np
 from mindspore import Tensor, nn
 
 from ms_gan.config import Config
 from ms_gan.networks import ImageShape, build_discriminator, build_generator
+
+# Layers of a kit that only move numbers between layouts.
+_LAYOUT = ("FromLatents", "FromImages", "ToImages", "ToLogits")
 
 
 def image_shape(config: Config) -> ImageShape:
@@ -25,8 +31,6 @@ def summary(config: Config) -> str:
     str
         For each layer its output shape and number of parameters, those that are not trained apart.
     """
-    import numpy as np
-
     image = image_shape(config)
     generator = build_generator(config.generator.name, config.latent.size, image, config.generator.options)
     discriminator = build_discriminator(config.discriminator.name, image, config.discriminator.options)
@@ -43,20 +47,28 @@ def summary(config: Config) -> str:
 
 
 def _rows(network: nn.Cell, inputs: Tensor) -> list[tuple[str, str, int, int]]:
-    """Run the network once and note each leaf layer's output shape and own parameters."""
+    """Run the network once and note each layer's output shape and parameters."""
     rows: list[tuple[str, str, int, int]] = []
 
     def note(cell: nn.Cell, _inputs: tuple, output: Tensor) -> None:
-        shape = "x".join(str(length) for length in output.shape[1:])
-        rows.append((type(cell).__name__, shape, *_counts(cell)))
+        rows.append((type(cell).__name__, _shape(output), *_counts(cell)))
 
-    leaves = [cell for _, cell in network.cells_and_names() if not list(cell.cells())]
-    hooks = [cell.register_forward_hook(note) for cell in leaves]
+    layers = [cell for cell in network.layers.cells() if type(cell).__name__ not in _LAYOUT]
+    hooks = [cell.register_forward_hook(note) for cell in layers]
     network.set_train(False)
     network(inputs)
     for hook in hooks:
         hook.remove()
     return rows
+
+
+def _shape(output: Tensor) -> str:
+    """Return the shape of one image's activations; those of the batch-last kit are (C, H * W, N)."""
+    shape = output.shape[1:]
+    if len(output.shape) == 3:
+        side = math.isqrt(output.shape[1])
+        shape = (output.shape[0], side, side) if side > 1 else (output.shape[0],)
+    return "x".join(str(length) for length in shape)
 
 
 def _counts(cell: nn.Cell) -> tuple[int, int]:

@@ -1,0 +1,31 @@
+"""The layer tables: recipe 5's published numbers, and shapes in channels, rows and columns."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("recipe", "lines"),
+    [
+        ("dense", ["total 1,493,520                                1,489,936         3,584", "total 665,089"]),
+        ("mlp", ["1,510,032         3,584", "total 533,505"]),
+        (
+            "dcgan",
+            [
+                "Conv2dTranspose                 64x7x7        32,832             0",
+                "Conv2d                        32x14x14",
+            ],
+        ),
+        ("wgan_gp", ["UpsampleConv2dTranspose       32x32x32        51,232             0", "total 670,401"]),
+    ],
+)
+def test_summary_prints_the_layers(command, recipe, lines):
+    result = command("summary", recipe)
+    assert result.status == 0
+    for line in lines:
+        assert line in result.stdout
+
+
+def test_summary_of_an_unknown_recipe_names_the_nearest(command):
+    result = command("summary", "wgan_pg")
+    assert result.status == 2
+    assert "did you mean wgan_gp?" in result.stderr
