@@ -6,7 +6,7 @@ import pytest
 @pytest.mark.parametrize(
     ("recipe", "lines"),
     [
-        ("dense", ["total 1,493,520                                1,489,936         3,584", "total 665,089"]),
+        ("dense", ["total 1,493,520                            1,489,936         3,584", "total 665,089"]),
         ("mlp", ["1,510,032         3,584", "total 533,505"]),
         (
             "dcgan",
