@@ -1,6 +1,7 @@
 """Commands that train: train, and summary of what would be trained."""
 
 import argparse
+import functools
 from pathlib import Path
 
 from ms_gan.cli.words import device_options
@@ -15,12 +16,14 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         help="train a GAN and leave a run folder",
         description="Train a GAN and leave a run folder with checkpoints, pictures, curves and a GIF.",
         usage="ms-gan train [--config NAME|FILE.yaml] [options]   (or: --resume RUN [options])",
+        # Wide enough for every option and its help on one line, so that all fit a screen.
+        formatter_class=functools.partial(argparse.HelpFormatter, max_help_position=36),
     )
     parser.set_defaults(run=run_train)
     what = parser.add_argument_group("what")
     what.add_argument("--config", metavar="NAME", help=f"recipe or .yaml file (mlp): {', '.join(recipe_names())}")
     what.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="any setting; --dry-run lists them"
+        "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting; --dry-run lists them"
     )
     what.add_argument("--mode", choices=("graph", "pynative"), help="compile the steps, or run them as they are")
     what.add_argument("--seed", type=int, help="everything random follows from it (1)")
@@ -28,7 +31,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     data.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin")
     data.add_argument("--data-dir", metavar="DIR", help="folder with data; what it holds is recognised")
     data.add_argument("--classes", nargs="+", metavar="CLASS", help="only these classes, by name or number")
+    data.add_argument("--split", choices=("train", "test", "both"), help="which part of the data set")
     data.add_argument("--size", type=int, metavar="PIXELS", help="resize to so many pixels")
+    data.add_argument("--channels", type=int, choices=(1, 3), help="make the images grey (1) or coloured (3)")
     length = parser.add_argument_group("length (one of them)").add_mutually_exclusive_group()
     length.add_argument("--epochs", type=int, metavar="N")
     length.add_argument("--steps", type=int, metavar="N")
@@ -47,7 +52,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("compare", help="graph mode against PyNative: time, memory, and the same bits?")
     parser.set_defaults(run=run_compare)
     parser.add_argument("--config", default="mlp", metavar="NAME", help="recipe or .yaml file (mlp)")
-    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting")
+    parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting")
     parser.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with data; what it holds is recognised")
     parser.add_argument("--steps", type=int, default=100, metavar="N", help="steps of each run (100)")
@@ -58,7 +63,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("summary", help="print the layers of a recipe's networks")
     parser.set_defaults(run=run_summary)
     parser.add_argument("config", metavar="CONFIG", help=f"recipe or .yaml file: {', '.join(recipe_names())}")
-    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any setting")
+    parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting")
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -71,7 +76,9 @@ def run_train(options: argparse.Namespace) -> None:
         "data.source": options.data,
         "data.folder": options.data_dir,
         "data.classes": options.classes,
+        "data.split": options.split,
         "data.size": options.size,
+        "data.channels": options.channels,
         "epochs": options.epochs,
         "steps": options.steps,
         "minutes": options.minutes,
