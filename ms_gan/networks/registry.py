@@ -98,7 +98,11 @@ def _build(cls: type[nn.Cell], role: str, options: Mapping[str, Any], *arguments
 
 
 def _check_option(where: str, value: Any, parameter: inspect.Parameter) -> None:
-    """Refuse what the annotation does not allow: a `float`, or a tuple of whole numbers from 1."""
+    """Refuse what the annotation does not allow: a `bool`, a `float`, or a tuple of whole numbers from 1."""
+    if parameter.annotation is bool:
+        if not isinstance(value, bool):
+            raise UserError(f"{where}: expected true or false, got {value!r}")
+        return
     if parameter.annotation is float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise UserError(f"{where}: expected a number such as {parameter.default}, got {value!r}")

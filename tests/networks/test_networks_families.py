@@ -92,9 +92,7 @@ def test_start_follows_from_the_seed_alone(recipe):
 
 def test_weights_of_a_layer_start_in_the_same_range_in_both_kits():
     for build in (lambda kit: kit.Conv2d(8, 16, 5, 2, 2, 8), lambda kit: kit.Conv2dTranspose(8, 16, 4, 2, 1, 4)):
-        for one, other in zip(
-            build(batch_last).get_parameters(), build(native).get_parameters(), strict=True
-        ):
+        for one, other in zip(build(batch_last).get_parameters(), build(native).get_parameters(), strict=True):
             assert one.name == other.name
             assert one.shape == other.shape
             np.testing.assert_allclose(one.asnumpy().std(), other.asnumpy().std(), rtol=0.3)
@@ -110,7 +108,9 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize("role", ["generator", "discriminator"])
-@pytest.mark.parametrize(("module", "name", "image", "g_widths", "d_widths"), NETWORKS, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(
+    ("module", "name", "image", "g_widths", "d_widths"), NETWORKS, ids=lambda value: str(value)[:20]
+)
 def test_both_kits_build_the_same_network(monkeypatch, module, name, image, g_widths, d_widths, role):
     networks = []
     for layers in (batch_last, native):
@@ -188,3 +188,14 @@ def test_unknown_network_and_too_small_image():
         build_discriminator("wgan_gp", GREY)
     with pytest.raises(UserError, match="1 pixel are too small"):
         build_generator("dcgan", 10, ImageShape(1, 1))
+
+
+def test_dcgan_judge_normalises_its_last_block_only_when_asked():
+    def normalised(**options) -> list[int]:
+        network = build_discriminator("dcgan", GREY, options)
+        return [parameter.size for parameter in network.get_parameters() if parameter.name.endswith("gamma")]
+
+    assert normalised() == [32, 64, 128, 128]
+    assert normalised(normalise_last=True) == [32, 64, 128, 128, 64]
+    with pytest.raises(UserError, match="normalise_last: expected true or false, got 1"):
+        normalised(normalise_last=1)
