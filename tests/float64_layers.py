@@ -37,7 +37,7 @@ def directional(function, start, direction, step=1e-6):
 
 
 class Critic:
-    """A critic of layers ('conv', w, b, stride, padding), ('leaky', slope), ('dense', w, b), with its input gradient."""
+    """Layers ('conv', w, b, stride, padding), ('leaky', slope) and ('dense', w, b), with the input's gradient."""
 
     def __init__(self, layers):
         self.layers = layers

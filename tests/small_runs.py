@@ -1,5 +1,7 @@
 """The recipes on little data and small batches, driven through the real loop: shared by the mathematical tests."""
 
+import dataclasses
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,22 +53,36 @@ class SmallRun:
             self.images, self.config.batch_size, self.config.data.images_per_epoch, self.config.seed
         )
         self.steps = prepare_steps(self.players, self.config, shape, self.announced.append)
-        self.position = Position()
+        self.position, self.compiled, self.start = Position(), self.steps, self.state()
 
-    def train(self) -> "SmallRun":
-        """Train to the end of the configuration's plan."""
+    def train(self, steps: int | None = None) -> "SmallRun":
+        """Train to the end of the configuration's plan, or until so many steps are done."""
         from ms_gan.training.loop import run_loop
         from ms_gan.training.plan import make_plan
 
-        plan = make_plan(self.config, self.stream.batches_per_epoch)
-        run_loop(self.config, plan, self.stream, self.steps, self.position, self, lambda: False)
+        config = self.config if steps is None else dataclasses.replace(self.config, steps=steps)
+        plan = make_plan(config, self.stream.batches_per_epoch)
+        run_loop(config, plan, self.stream, self.steps, self.position, self, lambda: False)
+        return self
+
+    def restart(self) -> "SmallRun":
+        """Go back to the start; what is compiled is kept."""
+        from mindspore import Tensor, ops
+
+        for parameter in self._parameters():
+            # Not set_data: compiled steps may go on with the old values.
+            ops.assign(parameter, Tensor(self.start[parameter.name]))
+        self.position.step, self.steps, self.records = 0, self.compiled, []
         return self
 
     def state(self) -> dict[str, np.ndarray]:
         """Return every parameter: weights, moving statistics and what the optimizers keep."""
+        return {parameter.name: parameter.asnumpy().copy() for parameter in self._parameters()}
+
+    def _parameters(self):
         players = self.players
         cells = (players.generator, players.discriminator, players.generator_optimizer, players.discriminator_optimizer)
-        return {p.name: p.asnumpy().copy() for cell in cells for p in cell.get_parameters()}
+        return [parameter for cell in cells for parameter in cell.get_parameters()]
 
     def on_record(self, position, numbers) -> None:
         self.records.append(numbers)
@@ -75,3 +91,13 @@ class SmallRun:
         pass
 
     on_samples = on_networks = on_state = on_step
+
+
+@functools.cache
+def _compiled_run(recipe: str) -> SmallRun:
+    return SmallRun(small_config(recipe, "batch_size=8"), digits_for(recipe, 80))
+
+
+def compiled_run(recipe: str) -> SmallRun:
+    """Return a run of the recipe in graph mode, batches of 8, at its start; compiled only once for all tests."""
+    return _compiled_run(recipe).restart()

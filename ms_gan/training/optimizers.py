@@ -14,7 +14,9 @@ def learning_rate(config: OptimizerConfig, progress: float) -> float:
     if config.schedule == "constant":
         return config.lr
     if config.schedule == "step":
-        return config.lr * config.lr_end ** math.floor(min(progress, 1.0) * (config.lr_drops + 1) * (1 - 1e-12))
+        # A third of the way is 0.333..., and the drop is there, not one update later.
+        passed = math.floor(progress * (config.lr_drops + 1) + 1e-9)
+        return config.lr * config.lr_end ** min(passed, config.lr_drops)
     weight = progress if config.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * progress))
     return config.lr * (1 + (config.lr_end - 1) * weight)
 
@@ -54,7 +56,11 @@ def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerCon
     if config.name == "adam":
         optimizer = nn.Adam(parameters, rate, beta1=config.beta1, beta2=config.beta2)
     elif config.name == "rmsprop":
-        optimizer = nn.RMSProp(parameters, rate, decay=config.decay, momentum=config.momentum, epsilon=1e-8)
+        # Next to nothing: MindSpore's CPU kernel adds it under the root for some elements and after it for others.
+        optimizer = nn.RMSProp(parameters, rate, decay=config.decay, momentum=config.momentum, epsilon=1e-16)
+        for square in optimizer.ms:
+            # MindSpore starts at one: gradients of 1e-3 would hardly move anything in the first thousand updates.
+            square.set_data(ops.zeros_like(square))
     else:
         optimizer = nn.SGD(parameters, rate, momentum=config.momentum)
     networks = {id(parameter) for parameter in parameters}

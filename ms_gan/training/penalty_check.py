@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 from ms_gan.config import Config
 from ms_gan.errors import UserError
@@ -19,11 +19,11 @@ from ms_gan.objectives.penalties import squared_gradient_norms
 _IMAGES = 4
 # Changes of the penalty, relative to it, that the finite differences aim at: small, because the penalty of a critic
 # with ReLU jumps wherever a unit changes sides; not so small that float32 sees nothing.
-_AIMS = (1e-3, 3e-4, 3e-3, 1e-4, 1e-2)
-_LARGEST_STEP, _SMALLEST_STEP = 3e-3, 3e-5  # relative to the weights
+_AIMS = (3e-5, 1e-4, 3e-4, 1e-3, 1e-2)
+_LARGEST_STEP, _SMALLEST_STEP = 3e-3, 1e-5  # relative to the weights
 _TOLERANCE = 0.03  # relative, between the gradient and a difference
-_ROUNDING = 5e-6  # of the penalty: what float32 puts into a difference
-_AGREEMENTS, _BATCHES = 2, 3  # so many differences must agree, from at most so many batches
+_ROUNDING = 2e-6  # of the penalty: what float32 puts into a difference
+_AGREEMENTS, _BATCHES = 2, 8  # so many differences must agree, from at most so many batches
 _SAME = 1e-3  # relative, between the modes
 
 
@@ -60,14 +60,14 @@ def pynative_is_right(critic: nn.Cell, config: Config, image: ImageShape) -> boo
         ) from error
     finally:
         for name, parameter in critic.parameters_dict().items():
-            parameter.set_data(Tensor(before[name]))
+            ops.assign(parameter, Tensor(before[name]))
 
 
 def _check(critic: nn.Cell, config: Config, image: ImageShape) -> bool:
     weights = critic.trainable_params()
     value_of = _scaled_penalty(critic, config, image)
     differentiate = ms.grad(value_of, None, weights)
-    compiled = ms.jit(differentiate)
+    compiled, value_of = ms.jit(differentiate), ms.jit(value_of)
     batches = [_inputs(config, image, seed) for seed in range(_BATCHES)]
     gradients = [gradient.asnumpy() for gradient in compiled(*batches[0])]
     same = _same_in_pynative(differentiate, batches[0], gradients)
@@ -119,38 +119,40 @@ def _disagreement(
     `gradients` are those of `weight` for each batch.
     """
     start = weight.asnumpy().copy()
-    differences: dict[int, list[tuple[float, float, float]]] = {}
+    differences: tuple[list, list] = ([], [])
     try:
         for gradient, batch in zip(gradients, batches, strict=True):
 
             def value(values: np.ndarray, batch: tuple = batch) -> float:
-                weight.set_data(Tensor(values.astype(np.float32)))
+                # Not set_data: what has been compiled may go on with the old values.
+                ops.assign(weight, Tensor(values.astype(np.float32)))
                 return float(value_of(*batch).asnumpy())
 
-            for number, direction in enumerate(_directions(start, gradient)):
-                differences.setdefault(number, []).extend(_differences(start, gradient, direction, value))
+            for found, direction in zip(differences, _directions(start, gradient), strict=True):
+                if not _enough(found):
+                    found += _differences(start, gradient, direction, value)
+            if all(_enough(found) for found in differences):
+                return None
     finally:
-        weight.set_data(Tensor(start))
-    for found in differences.values():
-        if sum(_agrees(*difference) for difference in found) < _AGREEMENTS:
-            return found[0][:2]
-    return None
+        ops.assign(weight, Tensor(start))
+    return next(found[0][:2] for found in differences if not _enough(found))
 
 
 def _directions(start: np.ndarray, gradient: np.ndarray) -> list[np.ndarray]:
-    """Return the directions to go from `start`, as long as it: they would show a gradient that lacks a part."""
+    """Return two directions to go from `start`, as long as it; the second shows a gradient that lacks a part.
+
+    To multiply a weight changes every penalty, except before batch normalisation, where a gradient that lacks a
+    part foretells a change that does not come. For a gradient of zero, random signs are tried instead.
+    """
     length = np.linalg.norm(start) or 0.01 * np.sqrt(start.size)
-    # To multiply a weight changes every penalty, except before batch normalisation: hence the signs.
-    signs = np.ones(1)
-    generator = np.random.default_rng(start.size)
-    for size in start.shape:
-        signs = signs[..., None] * generator.choice((-1.0, 1.0), size)
-    outward = start / length if start.any() else np.ones(start.shape) / np.sqrt(start.size)
+    outward = start if start.any() else np.full(start.shape, length / np.sqrt(start.size))
     slope = np.linalg.norm(gradient)
     if slope > 0:
-        sum_of_both = outward + gradient / slope
-        return [sum_of_both * (length / np.linalg.norm(sum_of_both))]
-    return [outward * length, outward * signs.reshape(start.shape) * length]
+        return [gradient * (length / slope), outward]
+    generator, signs = np.random.default_rng(start.size), np.ones(())
+    for size in start.shape:
+        signs = signs[..., None] * generator.choice((-1.0, 1.0), size)
+    return [outward * signs, outward]
 
 
 def _differences(
@@ -158,15 +160,20 @@ def _differences(
 ) -> list[tuple[float, float, float]]:
     """Return (foretold change, measured change, penalty) for several steps, no more than are needed to agree."""
     penalty, found = value(start), []
-    slope = abs(float((gradient * direction).sum())) / max(abs(penalty), 1e-30)
-    steps = {float(np.clip(aim / slope if slope else aim, _SMALLEST_STEP, _LARGEST_STEP)) for aim in _AIMS}
-    for step in sorted(steps):
-        foretold = step * float((gradient * direction).sum())
+    slope = float((gradient.astype(np.float64) * direction).sum())
+    # A slope of nearly nothing must not ask for the largest step alone, where units change sides.
+    aims = np.array(_AIMS) * min(abs(penalty) / max(abs(slope), 1e-30), _LARGEST_STEP / max(_AIMS))
+    for step in np.unique(np.clip(aims, _SMALLEST_STEP, _LARGEST_STEP)):
         measured = 0.5 * (value(start + step * direction) - value(start - step * direction))
-        found.append((foretold, measured, penalty))
-        if sum(_agrees(*difference) for difference in found) >= _AGREEMENTS:
+        found.append((step * slope, measured, penalty))
+        if _enough(found):
             break
     return found
+
+
+def _enough(found: list[tuple[float, float, float]]) -> bool:
+    """Whether enough of the differences agree with the gradient."""
+    return sum(_agrees(*difference) for difference in found) >= _AGREEMENTS
 
 
 def _agrees(foretold: float, measured: float, penalty: float) -> bool:

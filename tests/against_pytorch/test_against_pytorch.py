@@ -13,14 +13,14 @@ Two comparisons, both from the same initial weights, batches, latents and noise:
 
 import numpy as np
 import pytest
-from small_runs import RECIPES, SmallRun, digits_for, small_config
+from small_runs import SmallRun, compiled_run, digits_for, small_config
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -r requirements-pytorch.txt")
 
 STEPS = 20
 LOSS_TOLERANCE = 1e-4
 # Of the gradient's norm and of the move's: one ReLU unit that takes another side changes about this much.
-GRADIENT_TOLERANCE, MOVE_TOLERANCE = 0.01, 0.05
+GRADIENT_TOLERANCE, MOVE_TOLERANCE = 0.05, 0.1
 pytestmark = pytest.mark.usefixtures("mindspore_cpu", "one_thread")
 
 
@@ -68,7 +68,7 @@ class Shadow:
 
         from ms_gan.training.steps import D_RECORD, G_RECORD, Steps
 
-        self.run, self.game = run, Game(recipe, run.state(), dtype, STEPS)
+        self.run, self.game = run, Game(recipe, run.state(), dtype, run.config.steps)
         self.losses, self.gradients, self.moves, self.statistics = [], [], [], []
         d_step, g_step = run.steps.d_step, run.steps.g_step
 
@@ -107,22 +107,33 @@ class Shadow:
         self.statistics.append(max((np.abs(ours[name] - theirs[name]).max() for name in moving), default=0.0))
 
 
-def follow(recipe, batch_size):
-    run = run_of(recipe, batch_size)
+def follow(recipe, run, steps):
     shadow = Shadow(run, recipe, torch.float32)
-    run.train()
+    run.train(steps)
     found = {name: max(getattr(shadow, name)) for name in ("losses", "gradients", "moves", "statistics")}
-    print(f"{recipe}, batch {batch_size}, largest gaps:", ", ".join(f"{name} {gap:.1e}" for name, gap in found.items()))
-    assert len(shadow.losses) == STEPS * (6 if recipe.startswith("wgan") else 2)
+    usual = np.median(shadow.gradients)
+    print(
+        f"{recipe}, batch {run.config.batch_size}, {steps} steps, largest gaps:",
+        ", ".join(f"{name} {gap:.1e}" for name, gap in found.items()),
+        f"(gradients, median: {usual:.1e})",
+    )
+    assert len(shadow.losses) == steps * (6 if recipe.startswith("wgan") else 2)
     assert found["losses"] < LOSS_TOLERANCE
+    assert usual < 1e-4
     assert found["gradients"] < GRADIENT_TOLERANCE
     assert found["moves"] < MOVE_TOLERANCE
-    assert found["statistics"] < 1e-3
+    assert found["statistics"] < 1e-5
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_every_update_is_pytorchs(recipe):
-    follow(recipe, 8)
+@pytest.mark.parametrize(("recipe", "steps"), [("mlp", 20), ("dense", 20), ("dcgan", 20), ("wgan", 4), ("wgan_gp", 4)])
+def test_every_update_is_pytorchs(recipe, steps):
+    follow(recipe, compiled_run(recipe), steps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["wgan", "wgan_gp"])
+def test_every_update_of_20_steps_is_pytorchs(recipe):
+    follow(recipe, compiled_run(recipe), STEPS)
 
 
 @pytest.mark.slow
@@ -130,24 +141,24 @@ def test_every_update_is_pytorchs(recipe):
     ("recipe", "batch_size"), [("mlp", 64), ("dense", 32), ("dcgan", 64), ("wgan", 256), ("wgan_gp", 256)]
 )
 def test_every_update_is_pytorchs_at_the_published_batch(recipe, batch_size):
-    follow(recipe, batch_size)
+    follow(recipe, run_of(recipe, batch_size), STEPS)
 
 
-def free_runs(recipe, batch_size):
+def free_runs(recipe):
     from torch_gans import Game
 
-    run = run_of(recipe, batch_size)
-    start, seed = run.state(), run.config.seed
+    run = compiled_run(recipe)
+    size, seed = run.config.batch_size, run.config.seed
     referee, single = (
-        list(Game(recipe, start, dtype, STEPS).run(run.stream, seed, batch_size, STEPS))
+        list(Game(recipe, run.state(), dtype, run.config.steps).run(run.stream, seed, size, STEPS))
         for dtype in (torch.float64, torch.float32)
     )
-    return run.train().records, single, referee
+    return run.train(STEPS).records, single, referee
 
 
 @pytest.mark.parametrize("recipe", ["mlp", "dense"])
 def test_free_runs_agree(recipe):
-    ours, _, referee = free_runs(recipe, 16)
+    ours, _, referee = free_runs(recipe)
     apart = [deviation(one, other) for one, other in zip(ours, referee, strict=True)]
     print(f"{recipe}: {max(apart):.1e} after {STEPS} steps")
     assert max(apart) < LOSS_TOLERANCE
@@ -156,12 +167,14 @@ def test_free_runs_agree(recipe):
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["dcgan", "wgan", "wgan_gp"])
 def test_free_runs_stay_as_near_to_float64_as_pytorch_does(recipe):
-    ours, single, referee = free_runs(recipe, 8)
+    ours, single, referee = free_runs(recipe)
     keys = ("d_loss", "g_loss")
     scale = max(abs(record[key]) for record in referee for key in keys)
 
     def distances(records):
-        return [max(abs(one[key] - other[key]) for key in keys) / scale for one, other in zip(records, referee, strict=True)]
+        return [
+            max(abs(one[key] - other[key]) for key in keys) / scale for one, other in zip(records, referee, strict=True)
+        ]
 
     first, last = distances(ours)[0], max(distances(ours))
     print(f"{recipe}: step 1 {first:.1e}, 20 steps {last:.1e}; PyTorch in float32 {max(distances(single)):.1e}")

@@ -84,7 +84,12 @@ def _dcgan() -> tuple[nn.Module, nn.Module]:
     generator = nn.Sequential(*layers, nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Tanh())
     layers = []
     for before, after in ((1, 32), (32, 64), (64, 128), (128, 128), (128, 64)):
-        layers += [nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after, momentum=0.1), nn.LeakyReLU(0.2)]
+        layers.append(nn.Conv2d(before, after, 3, 2, 1))
+        # No batch normalisation of the last block's 1x1 result; ms_gan.networks.dcgan tells why.
+        if before == 128 and after == 64:
+            layers.append(nn.LeakyReLU(0.2))
+        else:
+            layers += [nn.BatchNorm2d(after, momentum=0.1), nn.LeakyReLU(0.2)]
     return generator, nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 1))
 
 
@@ -144,9 +149,7 @@ class Adam:
         rate *= math.sqrt(1 - 0.999**self.count) / (1 - 0.5**self.count)
         gradients = torch.autograd.grad(loss, self.weights)
         with torch.no_grad():
-            for weight, gradient, mean, square in zip(
-                self.weights, gradients, self.means, self.squares, strict=True
-            ):
+            for weight, gradient, mean, square in zip(self.weights, gradients, self.means, self.squares, strict=True):
                 mean.lerp_(gradient, 1 - 0.5)
                 square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
                 weight -= rate * mean / (square.sqrt() + 1e-8)

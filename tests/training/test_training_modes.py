@@ -1,0 +1,67 @@
+"""Graph mode and PyNative give the same bits: parameters, moving statistics, optimizers and records."""
+
+import dataclasses
+
+import pytest
+from small_runs import RECIPES, SmallRun, compiled_run, digits_for, small_config
+
+pytestmark = pytest.mark.usefixtures("mindspore_cpu")
+
+
+def differing(one, other):
+    ours, theirs = one.state(), other.state()
+    assert ours.keys() == theirs.keys()
+    found = [name for name in ours if ours[name].tobytes() != theirs[name].tobytes()]
+    return found + [
+        f"record {i}" for i, pair in enumerate(zip(one.records, other.records, strict=True)) if pair[0] != pair[1]
+    ]
+
+
+def in_pynative(run):
+    return SmallRun(dataclasses.replace(run.config, mode="pynative"), run.images)
+
+
+@pytest.mark.parametrize(("recipe", "steps"), [("mlp", 30), ("dense", 30), ("dcgan", 8), ("wgan", 2), ("wgan_gp", 2)])
+def test_graph_and_pynative_give_the_same_bits(recipe, steps):
+    graph = compiled_run(recipe).train(steps)
+    assert differing(graph, in_pynative(graph).train(steps)) == []
+    assert len(graph.records) == steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["dcgan", "wgan", "wgan_gp"])
+def test_graph_and_pynative_give_the_same_bits_for_30_steps(recipe):
+    graph = compiled_run(recipe).train()
+    assert differing(graph, in_pynative(graph).train()) == []
+    assert len(graph.records) == 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "batch_size"), [("mlp", 64), ("dense", 32), ("dcgan", 64), ("wgan", 256)])
+def test_graph_and_pynative_give_the_same_bits_at_the_published_batch(recipe, batch_size):
+    graph = SmallRun(small_config(recipe, f"batch_size={batch_size}"), digits_for(recipe, 5 * batch_size)).train()
+    assert differing(graph, in_pynative(graph).train()) == []
+
+
+@pytest.mark.parametrize("recipe", ["mlp", pytest.param("dcgan", marks=pytest.mark.slow)])
+def test_pynative_does_not_depend_on_batch_sizes_of_before(recipe):
+    # MindSpore's cross-entropy once did: it divided by the first batch size of the process.
+    config = dataclasses.replace(small_config(recipe, "batch_size=6", steps=3), mode="pynative")
+    images = digits_for(recipe, 40)
+    SmallRun(config, images).train()
+    eager = SmallRun(dataclasses.replace(config, batch_size=10), images).train()
+    graph = SmallRun(dataclasses.replace(config, batch_size=10, mode="graph"), images).train()
+    assert differing(eager, graph) == []
+
+
+@pytest.mark.parametrize("recipe", RECIPES[:2])
+def test_same_seed_same_run_and_another_seed_another(recipe):
+    run = compiled_run(recipe).train(5)
+    first, records = run.state(), run.records
+    run.restart().train(5)
+    assert {name: value.tobytes() for name, value in first.items()} == {
+        name: value.tobytes() for name, value in run.state().items()
+    }
+    assert run.records == records
+    other = SmallRun(dataclasses.replace(run.config, seed=2), run.images)
+    assert other.train(1).records[0] != records[0]

@@ -1,0 +1,152 @@
+"""The check before a penalised run: true about PyNative, hard on wrong gradients, mild on right ones."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+from penalty_cases import build_critic, inputs_for, penalty_gradient
+from small_runs import SmallRun, digits_for, small_config
+
+from ms_gan.errors import UserError
+from ms_gan.networks import ImageShape, build_discriminator
+from ms_gan.objectives import PENALTIES
+from ms_gan.training.penalty_check import pynative_is_right
+
+pytestmark = pytest.mark.usefixtures("mindspore_cpu")
+IMAGE = ImageShape(1, 8)
+
+
+def config_of(penalty="gradient"):
+    return small_config("wgan_gp", f"objective.penalty={penalty}")
+
+
+@pytest.mark.parametrize("kind", ["dense", "conv"])
+@pytest.mark.parametrize("penalty", ["gradient", "gradient_one_sided", "r1"])
+def test_it_says_truthfully_whether_pynative_is_right(kind, penalty):
+    critic, image = build_critic(kind)
+    inputs = inputs_for(penalty, image)
+    modes = [penalty_gradient(penalty, critic, inputs, mode)[1] for mode in ("graph", "pynative")]
+    apart = max(np.abs(one - other).max() / np.abs(modes[0][0]).max() for one, other in zip(*modes, strict=True))
+    assert pynative_is_right(critic, config_of(penalty), image) is bool(apart < 1e-3)
+    assert (apart < 1e-3) == (kind == "dense")  # if MindSpore mends this, the test says so
+
+
+@pytest.mark.parametrize("penalty", ["gradient_one_sided", "dragan"])
+def test_short_gradients_of_a_new_critic_hide_nothing(penalty):
+    # Below norm 1 a one-sided penalty is zero with all its gradients, right or wrong.
+    critic = build_discriminator("wgan", IMAGE, {"widths": [4, 4]}).set_train()
+    assert pynative_is_right(critic, config_of(penalty), IMAGE) is False
+
+
+def test_critic_is_left_as_it_was_with_batch_normalisation():
+    critic = build_discriminator("dcgan", IMAGE, {"widths": [4, 5]}).set_train()
+    before = {name: value.asnumpy().tobytes() for name, value in critic.parameters_dict().items()}
+    pynative_is_right(critic, config_of(), IMAGE)
+    assert before == {name: value.asnumpy().tobytes() for name, value in critic.parameters_dict().items()}
+    assert critic.training
+
+
+class Leaky(nn.Dense):
+    """A dense layer whose weight is partly, or with a wrong factor, hidden from its own derivative."""
+
+    def __init__(self, share, factor=1.0):
+        super().__init__(64, 48)
+        self.share = Tensor(share.astype(np.float32) * np.float32(factor))
+
+    def construct(self, x):
+        weight = self.weight * self.share + ops.stop_gradient(self.weight * (1 - self.share))
+        return ops.matmul(x, weight.transpose((1, 0))) + self.bias
+
+
+def critic_with(layer):
+    cells = [nn.Flatten(), nn.Dense(64, 64), nn.LeakyReLU(0.2), layer, nn.LeakyReLU(0.2), nn.Dense(48, 1)]
+    return nn.SequentialCell(cells).set_train()
+
+
+WRONG = {
+    "nothing": np.zeros((48, 64)),
+    "half of it": np.arange(64) % 2 * np.ones((48, 1)),
+    "some rows": (np.arange(48) < 30)[:, None] * np.ones(64),
+    "doubled": np.full((48, 64), 2.0),
+    "reversed": np.full((48, 64), -1.0),
+}
+
+
+@pytest.mark.parametrize("wrong", list(WRONG))
+def test_wrong_gradient_of_one_layer_is_refused(wrong):
+    with pytest.raises(UserError, match=r"gradient of the gradient penalty is wrong at 3\.weight") as caught:
+        pynative_is_right(critic_with(Leaky(WRONG[wrong])), config_of(), IMAGE)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_same_layer_with_the_right_gradient_passes():
+    pynative_is_right(critic_with(Leaky(np.ones((48, 64)))), config_of(), IMAGE)
+
+
+def test_penalty_that_loses_its_gradient_is_refused(monkeypatch):
+    right = PENALTIES["r1"]
+
+    def wrong(critic, real, fake, noise):
+        return ops.stop_gradient(right(critic, real, fake, noise))
+
+    monkeypatch.setitem(PENALTIES, "r1", wrong)
+    with pytest.raises(UserError, match="gradient of the r1 penalty is wrong"):
+        pynative_is_right(build_critic("dense")[0], config_of("r1"), ImageShape(2, 4))
+
+
+def test_not_a_number_is_refused():
+    critic = critic_with(Leaky(np.ones((48, 64))))
+    critic[1].bias.set_data(Tensor(np.full(64, np.nan, np.float32)))
+    with pytest.raises(UserError, match="is wrong at"):
+        pynative_is_right(critic, config_of(), IMAGE)
+
+
+def test_critic_that_mindspore_cannot_differentiate_twice_is_refused_in_one_line():
+    cells = [nn.Conv2d(1, 4, 3, has_bias=True), nn.MaxPool2d(2, 2), nn.Flatten(), nn.Dense(64, 1)]
+    with pytest.raises(UserError, match=r"config objective\.penalty") as caught:
+        pynative_is_right(nn.SequentialCell(cells).set_train(), config_of(), IMAGE)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+def test_penalised_d_step_is_right_in_both_modes(mode):
+    """One D step with plain gradient descent moves the critic as central differences in float64 say."""
+    import float64_layers as exact
+    from penalty_cases import exact_critic
+
+    settings = ["discriminator.options.widths=[3, 4]", "generator.options.widths=[4, 4, 4, 4]", "batch_size=4"]
+    settings += ["discriminator_optimizer.name=sgd", "discriminator_optimizer.lr=0.5"]
+    config = dataclasses.replace(small_config("wgan_gp", *settings), mode=mode)
+    run = SmallRun(config, digits_for("wgan_gp", 40))
+    assert any("compiled in this mode too" in line for line in run.announced) == (mode == "pynative")
+    critic = run.players.discriminator
+    rng = np.random.default_rng(13)
+    for parameter in critic.get_parameters():
+        ops.assign(parameter, Tensor((rng.standard_normal(parameter.shape) * 0.15).astype(np.float32)))
+    real, latents = run.stream.batch(0), Tensor(rng.standard_normal((4, 100)).astype(np.float32))
+    noise = rng.random((4, 1, 1, 1), dtype=np.float32)
+    before = [parameter.asnumpy().astype(np.float64) for parameter in critic.get_parameters()]
+    fake = run.players.generator(latents).asnumpy().astype(np.float64)
+    record = run.steps.d_step(Tensor(real), latents, Tensor(noise)).asnumpy()
+    moved = [
+        (start - parameter.asnumpy()) / 0.5 for start, parameter in zip(before, critic.get_parameters(), strict=True)
+    ]
+    wide = real.astype(np.float64)
+
+    def total(weights):
+        model = exact_critic("conv", weights)
+        distance = model.scores(fake).mean() - model.scores(wide).mean()
+        return distance + 10 * exact.penalty("gradient", model, wide, fake, noise.astype(np.float64))
+
+    assert record[0] + record[4] == pytest.approx(total(before), rel=1e-4)
+    largest = max(np.linalg.norm(move) for move in moved)
+    for place, move in enumerate(moved):
+        for _ in range(3):
+            direction = rng.standard_normal(move.shape)
+
+            def along(entry, place=place):
+                return total([*before[:place], entry, *before[place + 1 :]])
+
+            expected = exact.directional(along, before[place], direction, 1e-7)
+            assert abs((move * direction).sum() - expected) <= 1e-3 * largest
