@@ -51,7 +51,7 @@ class RunFolder:
         run = cls(out if out is not None else _unused(Path("runs") / f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"))
         if os.path.exists(run.config_file):
             raise UserError(f"--out {run.path}: holds a run already; go on with --resume {run.path}, or name another")
-        if run.history_file.exists():
+        if os.path.exists(run.history_file):
             raise UserError(f"--out {run.path}: holds a history without its config.yaml; name another folder")
         try:
             run.images.mkdir(parents=True, exist_ok=True)
