@@ -9,10 +9,7 @@ import math
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, Uniform, initializer
 
-from ms_gan.networks.products import adjoint_product, blocked_product, forward_product, upsampling_product
-
-# With few output channels the products are too thin; four by four places at a time make them thick.
-_THIN, _BLOCK = 8, 4
+from ms_gan.networks.products import Geometry, adjoint_product, forward_product, upsampling_product
 
 
 class FromLatents(nn.Cell):
@@ -63,6 +60,16 @@ class Unflatten(nn.Cell):
     def construct(self, activations: Tensor) -> Tensor:
         """Give the features their places."""
         return activations.reshape(self.shape)
+
+
+class BatchNorm1d(nn.BatchNorm2d):
+    """Batch normalisation per feature of (N, C); turned round, its numbers lie side by side (twice as fast)."""
+
+    def construct(self, features: Tensor) -> Tensor:
+        """Normalise."""
+        count, channels = features.shape
+        turned = features.transpose((1, 0)).reshape((1, channels, 1, count))
+        return super().construct(turned).reshape((channels, count)).transpose((1, 0))
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -129,7 +136,7 @@ class Conv2d(_Weighted):
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, in_size: int):
         super().__init__((out_channels, in_channels, kernel, kernel), out_channels, in_channels * kernel**2)
         out_size = (in_size + 2 * padding - kernel) // stride + 1
-        self.product = forward_product(in_size, out_size, kernel, stride, padding)
+        self.product = forward_product(in_channels, out_channels, Geometry(in_size, out_size, kernel, stride, padding))
 
     def construct(self, activations: Tensor) -> Tensor:
         """Convolve."""
@@ -143,16 +150,12 @@ class Conv2dTranspose(_Weighted):
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, in_size: int):
         super().__init__((in_channels, out_channels, kernel, kernel), out_channels, out_channels * kernel**2)
         out_size = (in_size - 1) * stride - 2 * padding + kernel
-        self.thin = stride == 1 and out_channels <= _THIN and out_size % _BLOCK == 0
-        if self.thin:
-            self.product = blocked_product(in_size, out_size, kernel, kernel - 1 - padding, _BLOCK)
-        else:
-            self.product = adjoint_product(out_size, in_size, kernel, stride, padding)
+        self.product = adjoint_product(in_channels, out_channels, Geometry(out_size, in_size, kernel, stride, padding))
 
     def construct(self, activations: Tensor) -> Tensor:
         """Convolve."""
-        weight = self.weight.transpose((1, 0, 2, 3)) if self.thin else self.weight
-        return self.with_bias(self.product(activations, weight.reshape((weight.shape[0], -1))))
+        weight = self.weight.reshape((self.weight.shape[0], -1))
+        return self.with_bias(self.product(activations, weight))
 
 
 class UpsampleConv2d(_Weighted):
@@ -160,7 +163,7 @@ class UpsampleConv2d(_Weighted):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, in_size: int):
         super().__init__((out_channels, in_channels, kernel, kernel), out_channels, in_channels * kernel**2)
-        self.product = upsampling_product(in_size, kernel, flip=False)
+        self.product = upsampling_product(in_channels, out_channels, in_size, kernel, flip=False)
 
     def construct(self, activations: Tensor) -> Tensor:
         """Upsample and convolve."""
@@ -173,7 +176,7 @@ class UpsampleConv2dTranspose(_Weighted):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, in_size: int):
         super().__init__((in_channels, out_channels, kernel, kernel), out_channels, out_channels * kernel**2)
-        self.product = upsampling_product(in_size, kernel, flip=True)
+        self.product = upsampling_product(in_channels, out_channels, in_size, kernel, flip=True)
 
     def construct(self, activations: Tensor) -> Tensor:
         """Upsample and convolve."""

@@ -37,7 +37,7 @@ class DenseGenerator(nn.Cell):
         layers: list[nn.Cell] = []
         previous = latent_size
         for width in widths:
-            layers += [nn.Dense(previous, width), kit().LeakyReLU(0.2), nn.BatchNorm1d(width, momentum=momentum)]
+            layers += [nn.Dense(previous, width), kit().LeakyReLU(0.2), kit().BatchNorm1d(width, momentum=momentum)]
             previous = width
         self.layers = nn.SequentialCell([*layers, nn.Dense(previous, math.prod(self.image)), nn.Tanh()])
 

@@ -30,7 +30,7 @@ class MLPGenerator(nn.Cell):
         for index, width in enumerate(widths):
             layers.append(nn.Dense(previous, width))
             if index > 0:
-                layers.append(nn.BatchNorm1d(width))
+                layers.append(kit().BatchNorm1d(width))
             layers.append(nn.ReLU())
             previous = width
         layers += [nn.Dense(previous, math.prod(self.image)), nn.Tanh()]

@@ -54,6 +54,10 @@ class Dense(nn.Dense):
         return result.reshape((*result.shape, 1, 1))
 
 
+class BatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation per feature of (N, C)."""
+
+
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation per channel."""
 

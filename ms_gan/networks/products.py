@@ -1,21 +1,51 @@
 """Convolutions as gathers of rows and matrix products, on batch-last activations (C, H * W, N).
 
 Batch last, one tap of a kernel is a gather of whole rows of N floats, which is the only fast way that MindSpore
-has to move them on a CPU: its slices, pads and resizes are 20 to 50 times slower. Every cell has a hand-written
-derivative made of the same cells, because MindSpore's own derivative of a gather is a scatter. A cell can be
-differentiated `order` times; gradient penalties need 2. Square images and kernels.
+has to move them on a CPU: its slices, pads and resizes are 20 to 50 times slower. Square images and kernels.
+
+A convolution is three bilinear maps of the large image x (C, P, N), the small image y (O, Q, N) and the weight
+w (O, C * kernel^2): forward(x, w) is like y, adjoint(y, w) like x, outer(x, y) like w. Each one's derivatives are the
+other two, so each has a hand-written one (MindSpore's own derivative of a gather is a scatter), and can be
+differentiated `_ORDER` times.
 
 Two traps of MindSpore 2.10: a cell with a bprop that is differentiated twice must use primitive instances
 (`ops.Gather()`), not functions (`ops.gather`), and no cell that a bprop uses may branch in construct.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from mindspore import Tensor, nn, ops
 
 # How often a layer can be differentiated: a gradient penalty needs its gradient's gradient.
 _ORDER = 2
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A convolution from `large` x `large` to `small` x `small` pixels."""
+
+    large: int
+    small: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+
+
+def forward_product(channels_in: int, channels_out: int, geometry: Geometry) -> nn.Cell:
+    """Return the product of a convolution: (x (C, P, N), w (O, C * k * k)) to (O, Q, N)."""
+    return _maps(channels_in, channels_out, geometry, _ORDER)[0]
+
+
+def adjoint_product(channels_in: int, channels_out: int, geometry: Geometry) -> nn.Cell:
+    """Return the product of a transposed convolution: (y (O, Q, N), w (O, C * k * k)) to (C, P, N)."""
+    return _maps(channels_out, channels_in, geometry, _ORDER)[1]
+
+
+def upsampling_product(channels_in: int, channels_out: int, size: int, kernel: int, flip: bool) -> nn.Cell:
+    """Return the product of nearest upsampling x2 and a 'same' convolution, by default not turned round."""
+    return _Upsampling(channels_in, channels_out, size, kernel, flip)
 
 
 class _ZeroRow(nn.Cell):
@@ -37,7 +67,7 @@ class _Same(nn.Cell):
 
 
 class _Rows(nn.Cell):
-    """y[:, q] = x[:, table[q]], zero where table[q] == rows; no row may be taken twice."""
+    """y[:, q] = x[:, table[q]], zero where table[q] is the number of x's rows."""
 
     def __init__(self, table, rows):
         super().__init__()
@@ -49,120 +79,165 @@ class _Rows(nn.Cell):
         return self.gather(self.extend(x), self.table, 1)
 
 
-class _RowsGrad(_Rows):
-    """_Rows with its derivative."""
+class _Shuffle(_Rows):
+    """_Rows without repetition, with its derivative."""
 
     def bprop(self, x, out, dout):
-        return (self.adjoint(dout),)
+        return (self.back(dout),)
 
 
-def _rows(table, rows, order):
-    cell = (_RowsGrad if order else _Rows)(table, rows)
+def _shuffle(table, rows, order):
+    """Return a _Rows of part of the rows, none of them twice, that can be differentiated `order` times."""
+    cell = (_Shuffle if order else _Rows)(table, rows)
     if order:
         inverse = np.full(rows + 1, len(table))
         inverse[table] = np.arange(len(table))
-        cell.adjoint = _rows(inverse[:rows], len(table), order - 1)
+        cell.back = _shuffle(inverse[:rows], len(table), order - 1)
     return cell
 
 
-def _tap_table(size_in, size_out, kernel, stride, pad, flip):
-    """(kernel^2, size_out^2) flat: input row read by tap t for output q, or size_in^2 outside the image."""
-    tap = np.arange(kernel)[::-1] if flip else np.arange(kernel)
-    at = np.arange(size_out) * stride - pad + tap[:, None]
+def _tap_table(g):
+    """(kernel^2, small^2): row of the large image read by tap t for place q, or large^2 outside the image."""
+    at = np.arange(g.small) * g.stride - g.padding + np.arange(g.kernel)[:, None]
     y, x = at[:, None, :, None], at[None, :, None, :]
-    inside = (y >= 0) & (y < size_in) & (x >= 0) & (x < size_in)
-    return np.where(inside, y * size_in + x, size_in**2).reshape(-1)
+    inside = (y >= 0) & (y < g.large) & (x >= 0) & (x < g.large)
+    return np.where(inside, y * g.large + x, g.large**2).reshape(g.kernel**2, -1)
 
 
 class _Columns(nn.Cell):
     """im2col: (C, P, N) -> (C * kernel^2, Q * N)."""
 
-    def __init__(self, size_in, size_out, kernel, stride, pad, flip):
+    def __init__(self, geometry):
         super().__init__()
-        self.gather, self.reshape = ops.Gather(), ops.Reshape()
-        table = _tap_table(size_in, size_out, kernel, stride, pad, flip)
-        self.extend = _ZeroRow() if (table == size_in**2).any() else _Same()
-        self.table = Tensor(table.astype(np.int32))
-        self.taps, self.places = kernel**2, size_out**2
+        self.rows = _Rows(_tap_table(geometry).reshape(-1), geometry.large**2)
+        self.reshape = ops.Reshape()
+        self.taps, self.places = geometry.kernel**2, geometry.small**2
 
     def construct(self, x):
         c, _, n = x.shape
-        return self.reshape(self.gather(self.extend(x), self.table, 1), (c * self.taps, self.places * n))
+        return self.reshape(self.rows(x), (c * self.taps, self.places * n))
 
 
-class _Product(nn.Cell):
-    """y[o, q] = sum over c, t of w[o, (c, t)] x[c, table[t, q]]; no derivative of its own (see _ProductGrad)."""
+class _Forward(nn.Cell):
+    """y[o, q] = sum over c, t of w[o, (c, t)] x[c, table[t, q]]."""
 
-    def __init__(self, size_in, size_out, kernel, stride=1, pad=0, flip=False):
+    def __init__(self, columns):
         super().__init__()
-        self.columns = _Columns(size_in, size_out, kernel, stride, pad, flip)
+        self.columns = columns
         self.matmul, self.reshape = ops.MatMul(), ops.Reshape()
-        self.places = size_out**2
 
     def construct(self, x, w):
         y = self.matmul(w, self.columns(x))
-        return self.reshape(y, (w.shape[0], self.places, x.shape[2]))
+        return self.reshape(y, (w.shape[0], -1, x.shape[2]))
 
 
-class _WeightGrad(nn.Cell):
-    """dw[o, (c, t)] = sum over q of dy[o, q] x[c, table[t, q]]."""
+class _Outer(nn.Cell):
+    """w[o, (c, t)] = sum over q of y[o, q] x[c, table[t, q]]."""
 
     def __init__(self, columns):
         super().__init__()
         self.columns = columns
         self.matmul, self.reshape = ops.MatMul(False, True), ops.Reshape()
 
-    def construct(self, x, dy):
-        return self.matmul(self.reshape(dy, (dy.shape[0], -1)), self.columns(x))
+    def construct(self, x, y):
+        return self.matmul(self.reshape(y, (y.shape[0], -1)), self.columns(x))
 
 
-class _WeightGradGrad(_WeightGrad):
-    """_WeightGrad with its derivative (needed only for derivatives of weight gradients)."""
+class _AdjointByTaps(nn.Cell):
+    """What each tap sends, w^T y, then added up where it lands; best for few channels or many idle phases."""
 
-    def bprop(self, x, dy, out, g):
-        return self.adjoint(dy, g), self.product(x, g)
-
-
-class _ProductGrad(_Product):
-    """_Product with its derivative."""
-
-    def bprop(self, x, w, out, dout):
-        return self.adjoint(dout, w), self.weight_grad(x, dout)
-
-
-def _product(size_in, size_out, kernel, stride, pad, flip, order):
-    """Return a product that can be differentiated ``order`` times."""
-    cell = (_ProductGrad if order else _Product)(size_in, size_out, kernel, stride, pad, flip)
-    if not order:
-        return cell
-    cell.adjoint = _adjoint(size_in, size_out, kernel, stride, pad, flip, order - 1)
-    cell.weight_grad = (_WeightGradGrad if order > 1 else _WeightGrad)(cell.columns)
-    if order > 1:
-        cell.weight_grad.adjoint = _adjoint(size_in, size_out, kernel, stride, pad, flip, order - 2)
-        cell.weight_grad.product = _product(size_in, size_out, kernel, stride, pad, flip, order - 2)
-    return cell
-
-
-def _adjoint(size_in, size_out, kernel, stride, pad, flip, order):
-    if stride == 1:
-        return _AdjointOne(size_in, size_out, kernel, pad, flip, order)
-    return _AdjointPhases(size_in, size_out, kernel, stride, pad, order)
-
-
-class _AdjointOne(nn.Cell):
-    """dx from dy and w for stride 1: the same kind of product, taps in reverse."""
-
-    def __init__(self, size_in, size_out, kernel, pad, flip, order):
+    def __init__(self, geometry):
         super().__init__()
-        self.product = _product(size_out, size_in, kernel, 1, kernel - 1 - pad, not flip, order)
-        self.transpose, self.reshape = ops.Transpose(), ops.Reshape()
-        self.taps = kernel**2
+        tables = _landing_tables(geometry)
+        sent = (geometry.kernel * geometry.small) ** 2
+        self.extend = _ZeroRow() if (tables == sent).any() else _Same()
+        self.landed = _landed(tables)
+        self.matmul, self.reshape = ops.MatMul(True, False), ops.Reshape()
+        self.sent = sent
 
-    def construct(self, dy, w):
-        o = w.shape[0]
-        w = self.reshape(w, (o, -1, self.taps))
-        c = w.shape[1]
-        return self.product(dy, self.reshape(self.transpose(w, (1, 0, 2)), (c, o * self.taps)))
+    def construct(self, y, w):
+        o, _, n = y.shape
+        sent = self.matmul(w, self.reshape(y, (o, -1)))
+        return self.landed(self.extend(self.reshape(sent, (-1, self.sent, n))))
+
+
+class _Sum(nn.Cell):
+    """first(x) + second(x)."""
+
+    def __init__(self, first, second):
+        super().__init__()
+        self.first, self.second, self.add = first, second, ops.Add()
+
+    def construct(self, x):
+        return self.add(self.first(x), self.second(x))
+
+
+def _landed(tables):
+    """Return a cell that adds up x[:, table] over the tables, which need no further zero row."""
+    last = _Rows(tables[-1], -1)
+    # A chain of cells: a loop in construct would count as a branch.
+    return last if len(tables) == 1 else _Sum(_landed(tables[:-1]), last)
+
+
+def _landing_tables(g):
+    """(terms, large^2): which (tap, place) add up to a pixel, and kernel^2 * small^2 for none."""
+    table = _tap_table(g).reshape(-1)
+    sources = [np.flatnonzero(table == pixel) for pixel in range(g.large**2)]
+    tables = np.full((max(map(len, sources)), g.large**2), len(table))
+    for pixel, found in enumerate(sources):
+        tables[: len(found), pixel] = found
+    return tables
+
+
+class _AdjointByWindows(nn.Cell):
+    """One product with a kernel for each phase of the stride, all on the same window, then a shuffle."""
+
+    def __init__(self, geometry):
+        super().__init__()
+        phases = _phases(geometry)
+        self.map = _square(phases.taps)
+        window = Geometry(geometry.small, phases.count, phases.taps.shape[2], 1, -phases.low)
+        self.product = _Forward(_Columns(window))
+        order = _phase_order(geometry.large, geometry.stride, phases.count, phases.shift)
+        self.shuffle = _shuffle(order, (geometry.stride * phases.count) ** 2, 0) if geometry.stride > 1 else _Same()
+        self.matmul, self.transpose, self.reshape = ops.MatMul(), ops.Transpose(), ops.Reshape()
+        self.taps, self.phases, self.window = geometry.kernel**2, geometry.stride**2, window.kernel**2
+
+    def construct(self, y, w):
+        o, n = w.shape[0], y.shape[2]
+        w = self.matmul(self.reshape(w, (-1, self.taps)), self.map)
+        w = self.transpose(self.reshape(w, (o, -1, self.phases, self.window)), (1, 2, 0, 3))
+        c = w.shape[0]
+        x = self.product(y, self.reshape(w, (c * self.phases, o * self.window)))
+        return self.shuffle(self.reshape(x, (c, -1, n)))
+
+
+@dataclass(frozen=True)
+class _Phases:
+    """How the places of a large image, taken `stride` apart, see the small one: along one axis."""
+
+    taps: np.ndarray
+    """(kernel, phases, window) 0/1: which tap reads which place of the window."""
+    low: int
+    """Where the window begins, relative to the place."""
+    shift: int
+    count: int
+    """Places of a phase."""
+
+
+def _phases(g):
+    """Return the phases with the shift that gives the smallest window."""
+    found = []
+    for shift in range(g.stride):
+        phase, tap = np.arange(g.stride)[:, None] - shift + g.padding, np.arange(g.kernel)
+        read = (phase - tap) % g.stride == 0
+        place = (phase - tap) // g.stride
+        low, high = int(place[read].min()), int(place[read].max())
+        taps = np.zeros((g.kernel, g.stride, high - low + 1))
+        for r, t in zip(*np.nonzero(read), strict=True):
+            taps[t, r, place[r, t] - low] = 1
+        found.append(_Phases(taps, low, shift, math.ceil((g.large + shift) / g.stride)))
+    return min(found, key=lambda phases: phases.taps.shape[2])
 
 
 def _square(taps):
@@ -171,91 +246,105 @@ def _square(taps):
     return Tensor(np.einsum("arc,bsd->abrscd", taps, taps).reshape(k * k, s * s * m * m).astype(np.float32))
 
 
-def _phase_order(size_out, phases, count, shift):
-    """Where (phase, place) keeps output row (y, x)."""
-    at = np.arange(size_out) + shift
+def _phase_order(size, phases, count, shift):
+    """Where (phase, place) keeps row (y, x) of an image of `size`."""
+    at = np.arange(size) + shift
     r, j = at % phases, at // phases
     return ((r[:, None] * phases + r) * count**2 + j[:, None] * count + j).reshape(-1)
 
 
-class _AdjointPhases(nn.Cell):
-    """dx from dy and w for stride > 1 (a transposed convolution): one product for all phases, then a shuffle."""
+def _adjoint(c, o, g):
+    """Return the way to the adjoint that should be the faster one.
 
-    def __init__(self, size_in, size_out, kernel, stride, pad, order):
+    Nanoseconds per image, from what was measured (docs/speed.md): products at 300 GFLOP/s, gathers at 22 GB/s read and
+    written, sums and concatenations at 20 and 50 GB/s, transposed weights at 8 GB/s shared by a batch of 64.
+    """
+    phases, terms = _phases(g), math.ceil(g.kernel / g.stride) ** 2
+    window, places = phases.taps.shape[2] ** 2, phases.count**2
+    moved = o * window * places + (c * g.large**2 if g.stride > 1 else 0)
+    by_windows = 2 * g.stride**2 * c * o * window * places / 300 + 8 * moved / 22 + c * o * g.kernel**2 / 64
+    sent, landed = c * (g.kernel * g.small) ** 2, c * terms * g.large**2
+    by_taps = 2 * o * sent / 300 + 8 * sent / 50 + 8 * landed / 22 + 4 * landed / 20
+    return _AdjointByTaps(g) if by_taps < by_windows else _AdjointByWindows(g)
+
+
+class _ForwardGrad(nn.Cell):
+    """forward(x, w) with its derivatives."""
+
+    def __init__(self, compute, maps):
         super().__init__()
-        best = None
-        for shift in range(stride):
-            r, t = np.arange(stride)[:, None] - shift + pad, np.arange(kernel)
-            steps = np.where((r - t) % stride == 0, (r - t) // stride, 10**6)
-            low, high = int(steps.min()), int(np.where(steps < 10**6, steps, -(10**6)).max())
-            if best is None or high - low < best[2] - best[1]:
-                best = shift, low, high, steps
-        shift, low, high, steps = best
-        window, count = high - low + 1, math.ceil((size_in + shift) / stride)
-        taps = np.zeros((kernel, stride, window))
-        for r in range(stride):
-            for t in range(kernel):
-                if steps[r, t] < 10**6:
-                    taps[t, r, steps[r, t] - low] = 1
-        self.map = _square(taps)
-        self.product = _product(size_out, count, window, 1, -low, False, order)
-        self.shuffle = _rows(_phase_order(size_in, stride, count, shift), (stride * count) ** 2, order)
-        self.matmul, self.transpose, self.reshape = ops.MatMul(), ops.Transpose(), ops.Reshape()
-        self.taps, self.phases, self.window = kernel**2, stride**2, window**2
+        self.compute = compute
+        _, self.adjoint, self.outer = maps
 
-    def construct(self, dy, w):
-        o, n = w.shape[0], dy.shape[2]
-        w = self.matmul(self.reshape(w, (-1, self.taps)), self.map)
-        w = self.transpose(self.reshape(w, (o, -1, self.phases, self.window)), (1, 2, 0, 3))
-        c = w.shape[0]
-        y = self.product(dy, self.reshape(w, (c * self.phases, o * self.window)))
-        return self.shuffle(self.reshape(y, (c, -1, n)))
+    def construct(self, x, w):
+        return self.compute(x, w)
+
+    def bprop(self, x, w, out, dout):
+        return self.adjoint(dout, w), self.outer(x, dout)
 
 
-class _Blocks(nn.Cell):
-    """A product whose outputs are made a block (or the phases of an upsampling) at a time, then put in order."""
+class _AdjointGrad(nn.Cell):
+    """adjoint(y, w) with its derivatives."""
 
-    def __init__(self, size_in, count, taps, stride, pad, order):
+    def __init__(self, compute, maps):
         super().__init__()
-        kernel, phases, window = taps.shape
+        self.compute = compute
+        self.forward, _, self.outer = maps
+
+    def construct(self, y, w):
+        return self.compute(y, w)
+
+    def bprop(self, y, w, out, dout):
+        return self.forward(dout, w), self.outer(dout, y)
+
+
+class _OuterGrad(nn.Cell):
+    """outer(x, y) with its derivatives."""
+
+    def __init__(self, compute, maps):
+        super().__init__()
+        self.compute = compute
+        self.forward, self.adjoint, _ = maps
+
+    def construct(self, x, y):
+        return self.compute(x, y)
+
+    def bprop(self, x, y, out, dout):
+        return self.adjoint(y, dout), self.forward(x, dout)
+
+
+def _maps(channels_in, channels_out, geometry, order):
+    """Return forward, adjoint and outer, each of which can be differentiated `order` times."""
+    columns = _Columns(geometry)
+    plain = _Forward(columns), _adjoint(channels_in, channels_out, geometry), _Outer(columns)
+    maps = plain
+    for _ in range(order):
+        wrappers = zip((_ForwardGrad, _AdjointGrad, _OuterGrad), plain, strict=True)
+        maps = tuple(wrapper(compute, maps) for wrapper, compute in wrappers)
+    return maps
+
+
+class _Upsampling(nn.Cell):
+    """Upsampling and convolution as four small kernels, one for each phase of the large image, then a shuffle."""
+
+    def __init__(self, channels_in, channels_out, size, kernel, flip):
+        super().__init__()
+        steps = (np.arange(2)[:, None] - kernel // 2 + np.arange(kernel)) // 2
+        low = int(steps.min())
+        taps = np.zeros((kernel, 2, int(steps.max()) - low + 1))
+        for phase in range(2):
+            for tap in range(kernel):
+                taps[kernel - 1 - tap if flip else tap, phase, steps[phase, tap] - low] += 1
         self.map = _square(taps)
-        self.product = _product(size_in, count, window, stride, pad, False, order)
-        self.shuffle = _rows(_phase_order(phases * count, phases, count, 0), (phases * count) ** 2, order)
+        window = Geometry(size, size, taps.shape[2], 1, -low)
+        self.product = forward_product(channels_in, 4 * channels_out, window)
+        self.shuffle = _shuffle(_phase_order(2 * size, 2, size, 0), 4 * size**2, _ORDER)
         self.matmul, self.transpose, self.reshape = ops.MatMul(), ops.Transpose(), ops.Reshape()
-        self.taps, self.phases, self.window = kernel**2, phases**2, window**2
+        self.taps, self.window = kernel**2, window.kernel**2
 
     def construct(self, x, w):
         o, n = w.shape[0], x.shape[2]
         w = self.matmul(self.reshape(w, (-1, self.taps)), self.map)
-        w = self.transpose(self.reshape(w, (o, -1, self.phases, self.window)), (0, 2, 1, 3))
-        y = self.product(x, self.reshape(w, (o * self.phases, -1)))
+        w = self.transpose(self.reshape(w, (o, -1, 4, self.window)), (0, 2, 1, 3))
+        y = self.product(x, self.reshape(w, (o * 4, -1)))
         return self.shuffle(self.reshape(y, (o, -1, n)))
-
-
-def forward_product(size_in: int, size_out: int, kernel: int, stride: int, padding: int) -> nn.Cell:
-    """Return the product of a convolution: (activations (C, P, N), weight (O, C * k * k)) to (O, Q, N)."""
-    return _product(size_in, size_out, kernel, stride, padding, False, _ORDER)
-
-
-def adjoint_product(size_large: int, size_small: int, kernel: int, stride: int, padding: int) -> nn.Cell:
-    """Return the product of a transposed convolution from `size_small` to `size_large`; weight (C, O * k * k)."""
-    return _adjoint(size_large, size_small, kernel, stride, padding, False, _ORDER)
-
-
-def blocked_product(size_in: int, size_out: int, kernel: int, padding: int, block: int) -> nn.Cell:
-    """Return the product of a stride-1 convolution with the kernel turned round, block x block places at a time."""
-    taps = np.zeros((kernel, block, block - 1 + kernel))
-    for place in range(block):
-        taps[np.arange(kernel), place, place + np.arange(kernel)[::-1]] = 1
-    return _Blocks(size_in, size_out // block, taps, block, padding, _ORDER)
-
-
-def upsampling_product(size_in: int, kernel: int, flip: bool) -> nn.Cell:
-    """Return the product of nearest upsampling x2 and a 'same' convolution, by default not turned round."""
-    steps = (np.arange(2)[:, None] - kernel // 2 + np.arange(kernel)) // 2
-    low = int(steps.min())
-    taps = np.zeros((kernel, 2, int(steps.max()) - low + 1))
-    for phase in range(2):
-        for tap in range(kernel):
-            taps[kernel - 1 - tap if flip else tap, phase, steps[phase, tap] - low] += 1
-    return _Blocks(size_in, size_in, taps, 1, -low, _ORDER)

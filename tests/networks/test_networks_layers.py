@@ -7,7 +7,7 @@ from float64_layers import directional
 from layer_cases import CASES, exact_penalty, image_layer, measured
 from mindspore import Tensor, nn
 
-from ms_gan.networks import batch_last, native
+from ms_gan.networks import batch_last, native, products
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
 
@@ -99,3 +99,29 @@ def test_batch_norm_is_per_channel_over_places_and_batch(training):
         near(norm.moving_variance.asnumpy(), 0.9 * variance + 0.1 * x.var((0, 2, 3), ddof=1))
     else:
         near(norm.moving_mean.asnumpy(), mean)
+
+
+@pytest.mark.parametrize(
+    ("large", "small", "kernel", "stride", "padding"),
+    [
+        (28, 14, 3, 2, 1),
+        (7, 4, 3, 2, 1),
+        (2, 1, 2, 1, 0),
+        (6, 3, 4, 2, 1),
+        (9, 5, 5, 2, 2),
+        (5, 5, 5, 1, 2),
+        (9, 3, 4, 3, 1),
+    ],
+)
+def test_both_ways_to_the_adjoint_are_the_adjoint_of_the_forward_product(large, small, kernel, stride, padding):
+    geometry = products.Geometry(large, small, kernel, stride, padding)
+    rng = np.random.default_rng(5)
+    x, y, w = (
+        Tensor(rng.standard_normal(shape).astype(np.float32))
+        for shape in ((2, large**2, 4), (3, small**2, 4), (3, 2 * kernel**2))
+    )
+    forward = products.forward_product(2, 3, geometry)(x, w).asnumpy().astype(np.float64)
+    inner = (forward * y.asnumpy()).sum()
+    for way in (products._AdjointByTaps, products._AdjointByWindows):
+        back = way(geometry)(y, w).asnumpy().astype(np.float64)
+        assert (back * x.asnumpy()).sum() == pytest.approx(inner, rel=1e-5), way
