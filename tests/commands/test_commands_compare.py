@@ -1,29 +1,160 @@
-"""Graph mode against PyNative: both are run in processes of their own, and the answer about bits is true."""
+"""Graph mode against PyNative and a usual script: each in a process of its own, and the answer about bits is true."""
 
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from ms_gan.commands.compare import Trial, _agreement, compare_table
+from ms_gan.commands import compare as compare_module
+from ms_gan.commands.compare import compare, ways_for
+from ms_gan.commands.compare_report import agreement, compare_table
+from ms_gan.commands.compare_trials import Trial, stock_environment
+from ms_gan.config import load_config
+from ms_gan.device import DeviceChoice
+
+SHORT = ("--steps", 15, "--repeats", 1)
 
 
-def test_compare_runs_both_modes_and_finds_the_same_bits(run_child, digits_folder, tmp_path):
-    result = run_child("compare", "--data-dir", digits_folder, "--steps", 15, "--repeats", 1, "--out", tmp_path / "c")
+@pytest.fixture(scope="module")
+def compared(run_child, digits_folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("compare") / "c"
+    words = ("--data-dir", digits_folder, *SHORT, "--stock", "--stock-steps", 1, "--out", out)
+    result = run_child("compare", *words)
     assert result.status == 0, result.stderr
-    assert "After 15 steps: the same bits; largest difference of losses 0, of parameters 0" in result.stdout
-    found = json.loads((tmp_path / "c" / "compare.json").read_text())
+    return out, result.stdout, json.loads((out / "compare.json").read_text())
+
+
+def test_compare_runs_both_modes_and_finds_the_same_bits(compared):
+    out, told, found = compared
+    assert "After 15 steps: the same bits; largest difference of losses 0, of parameters 0" in told
     assert found["agreement"]["same_bits"]
+    assert found["device"] == "CPU"
     assert all(found["modes"][mode]["ms_per_step"]["median"] > 0 for mode in ("graph", "pynative"))
-    assert compare_table(found) in result.stdout
-    with Image.open(tmp_path / "c" / "compare.png") as picture:
+    assert compare_table(found) in told
+    with Image.open(out / "compare.png") as picture:
         assert picture.width > 900
 
 
-def test_compare_refuses_too_few_steps(command):
-    result = command("compare", "--steps", "3")
+def test_compare_tells_how_much_slower_pynative_and_the_usual_script_are(compared):
+    _, told, found = compared
+    modes = found["modes"]
+    assert list(modes) == ["graph", "pynative", "stock"]
+    assert modes["graph"]["times_the_first"]["median"] == 1
+    for mode in ("pynative", "stock"):
+        ratio = modes[mode]["ms_per_step"]["median"] / modes["graph"]["ms_per_step"]["median"]
+        assert modes[mode]["times_the_first"]["median"] == pytest.approx(ratio)
+    assert [mode["steps"] for mode in modes.values()] == [15, 15, 1]
+    assert "| step, times graph's | 1 | " in told
+    assert "stock" not in found["agreement"]["with"]
+    assert "own random numbers" in told
+
+
+def test_the_usual_script_gets_none_of_our_settings(monkeypatch):
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MS_DEV_HOST_BLOCKING_RUN"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("SOMETHING_ELSE", "1")
+    found = stock_environment()
+    assert not {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MS_DEV_HOST_BLOCKING_RUN"} & set(found)
+    assert found["SOMETHING_ELSE"] == "1"
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "dense", "dcgan", "wgan"])
+def test_the_usual_script_has_mindspores_own_layers_and_our_parameters(mindspore_cpu, monkeypatch, recipe):
+    import ms_gan.networks
+    from ms_gan.commands.stock import make_networks
+    from ms_gan.networks import ImageShape, batch_last, build_discriminator, build_generator
+
+    config, shape = load_config(recipe, [], {}), ImageShape(1, 32)
+    ours = (
+        build_generator(config.generator.name, config.latent.size, shape, config.generator.options),
+        build_discriminator(config.discriminator.name, shape, config.discriminator.options),
+    )
+    # Put back afterwards: the script, which is a process of its own, puts it aside for good.
+    monkeypatch.setattr(ms_gan.networks, "batch_last", batch_last)
+    theirs = make_networks(config, shape)
+    nn, own = mindspore_cpu.nn, set()
+    for one, other in zip(ours, theirs, strict=True):
+        assert [(p.name, p.shape) for p in one.get_parameters()] == [(p.name, p.shape) for p in other.get_parameters()]
+        own |= {type(cell).__module__ for _, cell in other.cells_and_names()}
+        convolutions = [cell for _, cell in other.cells_and_names() if isinstance(cell, nn.Conv2d | nn.Conv2dTranspose)]
+        assert bool(convolutions) == (recipe in ("dcgan", "wgan"))
+    assert not {"ms_gan.networks.batch_last", "ms_gan.networks.products"} & own
+
+
+def test_the_usual_scripts_pipeline_gives_scaled_images_and_latents(mindspore_cpu):
+    from small_runs import digits_for
+
+    from ms_gan.commands.stock import endless, pipeline
+
+    images = digits_for("mlp", 40)
+    config = load_config("mlp", ["batch_size=16"], {})
+    batches = endless(lambda: pipeline(images, config))
+    # Two batches a pass, the rest is dropped; then from the start.
+    for _ in range(5):
+        real, latents = (part.asnumpy() for part in next(batches))
+        assert (real.shape, latents.shape) == ((16, 1, 28, 28), (16, 100))
+        assert (real.dtype, latents.dtype) == (np.float32, np.float32)
+        assert (real.min(), real.max()) == (-1, 1)
+
+
+def test_on_ascend_the_two_levels_of_graph_mode_are_columns(monkeypatch, tmp_path):
+    asked = []
+
+    def run_train(recipe, way, steps, out, target):
+        asked.append((target, way.options))
+        weights = np.full(2, 1.0 if way.name != "graph_O1" else 1.5, np.float32)
+        timing = {"ms_per_step": 2.0 * len(asked), "first_step_seconds": 30.0, "peak_gb": 1.0, "steps": steps}
+        return Trial(timing, [{"step": 5, "d_loss": 1.0, "g_loss": 1.0}], {"w": weights})
+
+    choice = DeviceChoice("Ascend", 0, "auto", "an operation ran", {}, {})
+    monkeypatch.setattr(compare_module, "choose_device", lambda *words, **options: choice)
+    monkeypatch.setattr(compare_module, "run_train", run_train)
+    lines = []
+    out = compare(load_config("mlp", [], {}), steps=10, repeats=1, out=tmp_path / "c", announce=lines.append)
+    assert asked == [
+        ("Ascend", ("--mode", "graph", "--set", "jit_level=O0")),
+        ("Ascend", ("--mode", "graph", "--set", "jit_level=O1")),
+        ("Ascend", ("--mode", "pynative")),
+    ]
+    found = json.loads((out / "compare.json").read_text())
+    assert [mode["title"] for mode in found["modes"].values()] == ["graph O0", "graph O1", "PyNative"]
+    assert [mode["times_the_first"]["median"] for mode in found["modes"].values()] == [1, 2, 3]
+    assert not found["agreement"]["same_bits"]
+    told = "\n".join(lines)
+    assert "graph O0 and graph O1: DIFFERENT bits; largest difference of losses 0, of parameters 0.5" in told
+    assert "graph O0 and PyNative: the same bits" in told
+    assert [way.name for way in ways_for("Ascend", stock=True)][-1] == "stock"
+
+
+def test_the_level_of_the_graph_compiler_is_a_setting(command):
+    assert "jit_level: O1" in command("train", "--dry-run", "--set", "jit_level=O1").stdout
+    result = command("train", "--dry-run", "--set", "jit_level=O9")
     assert result.status == 2
-    assert "--steps must be at least 10" in result.stderr
+    assert "O0, O1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--steps", "3"), "--steps must be at least 10"),
+        (("--repeats", "0"), "--repeats from 1"),
+        (("--stock-steps", "3"), "--stock-steps goes with --stock"),
+        (("--stock", "--stock-steps", "0"), "--stock-steps must be at least 1"),
+    ],
+)
+def test_compare_refuses(command, words, message):
+    result = command("compare", *words)
+    assert result.status == 2
+    assert message in result.stderr
+
+
+def test_compare_finds_out_that_it_cannot_write_before_it_runs(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare_module, "run_train", lambda *words: pytest.fail("it ran"))
+    (tmp_path / "file").write_text("")
+    result = command("compare", "--out", tmp_path / "file")
+    assert result.status == 2
+    assert f"cannot write {tmp_path / 'file'}" in result.stderr
 
 
 def test_agreement_sees_the_last_bit_and_says_how_large_it_is():
@@ -32,8 +163,8 @@ def test_agreement_sees_the_last_bit_and_says_how_large_it_is():
     other[1] = np.nextafter(np.float32(1), np.float32(2))
     history = [{"step": 1, "d_loss": 1.0, "g_loss": 2.0}]
     one = Trial({}, history, {"w": weights})
-    found = _agreement(one, Trial({}, history, {"w": other}))
+    found = agreement(one, Trial({}, history, {"w": other}))
     assert not found["same_bits"]
     assert found["losses"] == 0
     assert found["parameters"] == np.float64(other[1]) - 1
-    assert _agreement(one, Trial({}, history, {"w": weights.copy()}))["same_bits"]
+    assert agreement(one, Trial({}, history, {"w": weights.copy()}))["same_bits"]

@@ -1,0 +1,1 @@
+"""Measurements of ms_gan: see docs/benchmarks.md."""

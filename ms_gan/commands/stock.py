@@ -1,0 +1,214 @@
+"""The recipes as a MindSpore script is usually written, for `ms-gan compare --stock`: what ms_gan is compared with.
+
+MindSpore's own layers and optimizers with `ms.value_and_grad` and `ms.jit`, a pipeline of `ds.GeneratorDataset` and
+Python lambdas, both losses read with `asnumpy()` at every step, and no settings of MindSpore's runtime. The networks
+are the recipe's, the losses and penalties ms_gan's; the random numbers are the script's own.
+
+Started as ``python -m ms_gan.commands.stock REQUEST``, where REQUEST is the JSON of the arguments of :func:`run`.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ms_gan.config import Config, OptimizerConfig, read_config
+from ms_gan.data.images import ImageSet
+from ms_gan.data.sources import load_images
+from ms_gan.files import write_atomically
+
+
+def run(config: str, target: str, least: int, most: int, seconds: float, out: str) -> None:
+    """Train for a while and write what it took.
+
+    Parameters
+    ----------
+    config : str
+        File of the configuration.
+    target : str
+        'CPU' or 'Ascend'.
+    least, most, seconds
+        Timed steps: at least `least`; no more once they took `seconds`, and at most `most`.
+    out : str
+        File for the numbers, JSON.
+    """
+    settings = read_config(Path(config))
+    images = _load(settings)
+    import mindspore as ms
+
+    ms.set_device(target)
+    ms.set_seed(settings.seed)
+    np.random.seed(settings.seed)  # noqa: NPY002, as such scripts do
+    step = make_step(settings, images)
+    batches = endless(lambda: pipeline(images, settings))
+    times: list[float] = []
+    while len(times) <= most and (len(times) <= least or sum(times[1:]) < seconds):
+        began = time.perf_counter()
+        losses = step(batches)
+        times.append(time.perf_counter() - began)
+    timing = {
+        # It compiles.
+        "first_step_seconds": round(times[0], 3),
+        "ms_per_step": 1000 * float(np.median(times[1:])),
+        "steps": len(times) - 1,
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20), 3),
+        "losses": losses,
+    }
+    write_atomically(out, json.dumps(timing) + "\n")
+
+
+def _load(config: Config) -> ImageSet:
+    data = config.data
+    return load_images(
+        source=data.source,
+        folder=data.folder,
+        split=data.split,
+        classes=data.classes,
+        size=data.size,
+        channels=data.channels,
+        prefer=data.prefer,
+        prefer_classes=data.prefer_classes,
+        announce=lambda line: None,
+    )
+
+
+def pipeline(images: ImageSet, config: Config) -> Iterator[tuple[Any, Any]]:
+    """Return one pass over the data: batches of images and of latents."""
+    import mindspore.dataset as ds
+
+    drawn = min(len(images.images), config.data.images_per_epoch or len(images.images))
+    dataset = ds.GeneratorDataset(_Pictures(images), ["image"], shuffle=True, num_samples=drawn)
+    dataset = dataset.map(
+        operations=lambda image: (
+            ((image - 127.5) / 127.5).astype("float32"),
+            np.random.normal(size=config.latent.size).astype("float32"),  # noqa: NPY002
+        ),
+        input_columns=["image"],
+        output_columns=["image", "latents"],
+    )
+    return dataset.batch(config.batch_size, drop_remainder=True).create_tuple_iterator()
+
+
+class _Pictures:
+    """The data set as GeneratorDataset wants it."""
+
+    def __init__(self, images: ImageSet):
+        self.images = images.images
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray]:
+        return (self.images[index],)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def endless(make: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+    """Go through the data again and again."""
+    while True:
+        yield from make()
+
+
+def make_networks(config: Config, shape: tuple[int, int]) -> tuple[Any, Any]:
+    """Return generator and discriminator of MindSpore's own layers, whatever the device.
+
+    `shape` has the channels and the edge length of the images.
+    """
+    import ms_gan.networks
+    from ms_gan.networks import ImageShape, build_discriminator, build_generator, native
+
+    # This process builds no others: the kit for the CPU is put aside.
+    ms_gan.networks.batch_last = native
+    g, d, image = config.generator, config.discriminator, ImageShape(*shape)
+    generator = build_generator(g.name, config.latent.size, image, g.options)
+    return generator.set_train(), build_discriminator(d.name, image, d.options).set_train()
+
+
+def make_optimizer(role: str, network: Any, config: OptimizerConfig) -> Any:
+    """Return MindSpore's optimizer of a network, with the learning rate as it is at the start."""
+    from mindspore import nn
+
+    weights = network.trainable_params()
+    if config.name == "adam":
+        optimizer = nn.Adam(weights, config.lr, beta1=config.beta1, beta2=config.beta2)
+    elif config.name == "rmsprop":
+        optimizer = nn.RMSProp(weights, config.lr, decay=config.decay, momentum=config.momentum)
+    else:
+        optimizer = nn.SGD(weights, config.lr, momentum=config.momentum)
+    # Equal names in two optimizers stop graph mode.
+    optimizer.update_parameters_name(f"{role}_optimizer.")
+    return optimizer
+
+
+def make_step(config: Config, images: ImageSet) -> Callable[[Iterator[Any]], list[float]]:
+    """Return a function that takes batches for one step, trains and returns both losses."""
+    import mindspore as ms
+    from mindspore import Tensor, ops
+
+    from ms_gan.objectives import LOSSES, PENALTIES, noise_shape
+
+    generator, discriminator = make_networks(config, images.images.shape[1:3])
+    g_optimizer = make_optimizer("generator", generator, config.generator_optimizer)
+    d_optimizer = make_optimizer("discriminator", discriminator, config.discriminator_optimizer)
+    loss, objective = LOSSES[config.objective.loss], config.objective
+    penalty = PENALTIES.get(objective.penalty)
+    weights = tuple(discriminator.trainable_params())
+
+    def real_loss(real, fake, noise):
+        return loss.real(discriminator(real))
+
+    def fake_loss(real, fake, noise):
+        return loss.fake(discriminator(fake))
+
+    def both_losses(real, fake, noise):
+        value = loss.real(discriminator(real)) + loss.fake(discriminator(fake))
+        if penalty is not None:
+            value = value + objective.penalty_weight * penalty(discriminator, real, fake, noise)
+        return value
+
+    def generator_loss(latents):
+        return loss.generator(discriminator(generator(latents)))
+
+    parts = (real_loss, fake_loss) if config.updates.real_and_fake == "in_turn" else (both_losses,)
+    d_gradients = [ms.value_and_grad(part, None, d_optimizer.parameters) for part in parts]
+    g_gradients = ms.value_and_grad(generator_loss, None, g_optimizer.parameters)
+
+    @ms.jit
+    def train_discriminator(real, latents, noise):
+        fake = ops.stop_gradient(generator(latents))
+        total = 0.0
+        for differentiate in d_gradients:
+            value, gradients = differentiate(real, fake, noise)
+            d_optimizer(gradients)
+            total = total + value
+        if objective.clip is not None:
+            for weight in weights:
+                ops.assign(weight, ops.clip_by_value(weight, -objective.clip, objective.clip))
+        return total
+
+    @ms.jit
+    def train_generator(latents):
+        value, gradients = g_gradients(latents)
+        g_optimizer(gradients)
+        return value
+
+    def step(batches):
+        for _ in range(config.updates.d_steps):
+            real, latents = next(batches)
+            shape = noise_shape(objective.penalty, real.shape)
+            noise = Tensor(np.random.uniform(size=shape).astype("float32"))  # noqa: NPY002
+            d_loss = train_discriminator(real, latents, noise)
+        if not config.latent.shared:
+            latents = Tensor(np.random.normal(size=latents.shape).astype("float32"))  # noqa: NPY002
+        g_loss = train_generator(latents)
+        return [float(d_loss.asnumpy()), float(g_loss.asnumpy())]
+
+    return step
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))
