@@ -22,6 +22,8 @@ class Position:
     """Steps done."""
     seconds: float = 0.0
     """Seconds spent in the loop so far, over all its starts."""
+    rollbacks: int = 0
+    """How often the run went back to an earlier state; the order of the data follows from it."""
 
 
 class Listener(Protocol):
@@ -55,16 +57,13 @@ def run_loop(
     """Train from `position` (which is moved along) until the plan is done or `interrupted()` is true."""
     began = time.perf_counter() - position.seconds
     while not plan.done(position.step, position.seconds) and not interrupted():
-        d_record, latents = _d_steps(config, stream, steps, position.step)
-        if not config.latent.shared:
-            latents = Tensor(g_latents(config.seed, position.step, config.batch_size, config.latent.size))
-        g_record = steps.g_step(latents)
+        record = _one_step(config, stream, steps, position.step)
         position.step += 1
         position.seconds = time.perf_counter() - began
         last = plan.done(position.step, position.seconds)
         listener.on_step(position)
         if last or plan.record_due(position.step):
-            listener.on_record(position, _read(d_record, g_record))
+            listener.on_record(position, _read(record))
         if last or plan.samples_due(position.step):
             listener.on_samples(position)
         if last or plan.networks_due(position.step):
@@ -73,17 +72,27 @@ def run_loop(
             listener.on_state(position)
 
 
-def _d_steps(config: Config, stream: BatchStream, steps: Steps, step: int) -> tuple[Tensor, Tensor]:
-    """Do the D steps of one step; return the last one's numbers and latents."""
-    for index in range(step * config.updates.d_steps, (step + 1) * config.updates.d_steps):
-        batch = stream.batch(index if config.updates.fresh_batch else step)
-        latents = Tensor(d_latents(config.seed, index, config.batch_size, config.latent.size))
-        noise = Tensor(penalty_noise(config.seed, index, noise_shape(config.objective.penalty, batch.shape)))
-        record = steps.d_step(Tensor(batch), latents, noise)
-    return record, latents
+def _one_step(config: Config, stream: BatchStream, steps: Steps, step: int) -> tuple[Tensor, ...]:
+    """Do the D steps of one step and its G step; return the numbers of the last D step and of the G step."""
+    last = (step + 1) * config.updates.d_steps - 1
+    for index in range(step * config.updates.d_steps, last):
+        steps.d_step(*_d_inputs(config, stream, step, index))
+    if config.latent.shared:
+        return (steps.joint_step(*_d_inputs(config, stream, step, last)),)
+    d_record = steps.d_step(*_d_inputs(config, stream, step, last))
+    latents = Tensor(g_latents(config.seed, step, config.batch_size, config.latent.size))
+    return d_record, steps.g_step(latents)
 
 
-def _read(d_record: Tensor, g_record: Tensor) -> dict[str, float]:
+def _d_inputs(config: Config, stream: BatchStream, step: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return real images, latents and penalty noise of D step `index`."""
+    batch = stream.batch(index if config.updates.fresh_batch else step)
+    latents = d_latents(config.seed, index, config.batch_size, config.latent.size)
+    noise = penalty_noise(config.seed, index, noise_shape(config.objective.penalty, batch.shape))
+    return Tensor(batch), Tensor(latents), Tensor(noise)
+
+
+def _read(record: tuple[Tensor, ...]) -> dict[str, float]:
     """Fetch the numbers from the device; this waits for it, so it is done for the log only."""
-    values = [*d_record.asnumpy().tolist(), *g_record.asnumpy().tolist()]
+    values = [value for part in record for value in part.asnumpy().tolist()]
     return dict(zip((*D_RECORD, *G_RECORD), values, strict=True))

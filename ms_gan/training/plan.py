@@ -35,8 +35,14 @@ class Plan:
         return step % self.steps_per_epoch == 0
 
     def record_due(self, step: int) -> bool:
-        """Whether the numbers of step `step` are logged: every `log_every` steps and at the end of an epoch."""
-        return step % self.config.log_every == 0 or self.ends_epoch(step)
+        """Whether the numbers of step `step` are logged: every `log_every` steps, and where something is measured."""
+        cadence = step % self.config.log_every == 0 or self.ends_epoch(step)
+        return cadence or self.samples_due(step) or self.evaluation_due(step)
+
+    def evaluation_due(self, step: int) -> bool:
+        """Whether the cheap measures are taken after step `step`."""
+        every = self.config.evaluation.every
+        return every is not None and step % every == 0
 
     def samples_due(self, step: int) -> bool:
         """Whether the grid is drawn after step `step`."""

@@ -1,5 +1,7 @@
 """From a configuration to players and steps that are ready to run."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 
 import mindspore as ms
@@ -47,14 +49,17 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     UserError
         If the penalty's gradient is wrong for this discriminator in graph mode too.
     """
-    steps = build_steps(players, config)
     penalised = config.objective.penalty != "none"
     right = not penalised or pynative_is_right(players.discriminator, config, image)
     if penalised:
         announce(f"Checked: the {config.objective.penalty} penalty's gradient agrees with finite differences")
+    plain = build_steps(players, config, compiled=False)
+    if config.mode == "pynative" and right:
+        return plain
+    steps = build_steps(players, config, compiled=True)
+    compile_ = functools.partial(ms.jit, jit_level=config.jit_level)
+    compiled = Steps(compile_(steps.d_step), compile_(steps.g_step), compile_(steps.joint_step))
     if config.mode == "graph":
-        return Steps(ms.jit(steps.d_step), ms.jit(steps.g_step))
-    if right:
-        return steps
+        return compiled
     announce("PyNative would give a wrong gradient of the penalty here, so the D step is compiled in this mode too")
-    return Steps(ms.jit(steps.d_step), steps.g_step)
+    return dataclasses.replace(compiled, g_step=plain.g_step)

@@ -32,17 +32,24 @@ class Steps:
     """(real (N, C, H, W), latents (N, n), penalty noise) -> the numbers of `D_RECORD`."""
     g_step: Callable[[Tensor], Tensor]
     """(latents (N, n)) -> the numbers of `G_RECORD`."""
+    joint_step: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """d_step, then g_step with the same latents, whose images are made once -> `D_RECORD` and `G_RECORD`."""
 
 
-def build_steps(players: Players, config: Config) -> Steps:
-    """Make the steps of a run, undecorated."""
+# (real, fake, penalty noise) -> the numbers of `D_RECORD`; updates D.
+DUpdate = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def build_steps(players: Players, config: Config, compiled: bool) -> Steps:
+    """Make the steps of a run, undecorated, for graph mode (`compiled`) or PyNative."""
     in_turn = config.updates.real_and_fake == "in_turn"
-    d_step = _d_step_in_turn(players, config) if in_turn else _d_step_together(players, config)
-    return Steps(d_step, _g_step(players, config))
+    update_d = _update_in_turn(players, config) if in_turn else _update_together(players, config)
+    joint_step = _joint_step if compiled else _joint_step_in_pynative
+    return Steps(_d_step(players, update_d), _g_step(players, config), joint_step(players, config, update_d))
 
 
-def _d_step_together(players: Players, config: Config) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    generator, critic, optimizer = players.generator, players.discriminator, players.discriminator_optimizer
+def _update_together(players: Players, config: Config) -> DUpdate:
+    critic, optimizer = players.discriminator, players.discriminator_optimizer
     real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
     penalty, weight = PENALTIES.get(config.objective.penalty), config.objective.penalty_weight
     d_record, clip = _d_recorder(config), _clipper(critic, config.objective.clip)
@@ -57,19 +64,17 @@ def _d_step_together(players: Players, config: Config) -> Callable[[Tensor, Tens
 
     differentiate = ms.value_and_grad(d_loss, None, optimizer.parameters, has_aux=True)
 
-    def d_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
-        # G is not differentiated here.
-        fake = ops.stop_gradient(generator(latents))
+    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
         (_, record), gradients = differentiate(real, fake, noise)
         optimizer(gradients)
         clip()
         return record
 
-    return d_step
+    return update_d
 
 
-def _d_step_in_turn(players: Players, config: Config) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    generator, critic, optimizer = players.generator, players.discriminator, players.discriminator_optimizer
+def _update_in_turn(players: Players, config: Config) -> DUpdate:
+    critic, optimizer = players.discriminator, players.discriminator_optimizer
     real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
     d_record, clip = _d_recorder(config), _clipper(critic, config.objective.clip)
 
@@ -84,8 +89,7 @@ def _d_step_in_turn(players: Players, config: Config) -> Callable[[Tensor, Tenso
     differentiate_real = ms.value_and_grad(loss_of_real, None, optimizer.parameters, has_aux=True)
     differentiate_fake = ms.value_and_grad(loss_of_fake, None, optimizer.parameters, has_aux=True)
 
-    def d_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
-        fake = ops.stop_gradient(generator(latents))
+    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
         (real_value, real_logits), gradients = differentiate_real(real)
         optimizer(gradients)
         clip()
@@ -95,6 +99,16 @@ def _d_step_in_turn(players: Players, config: Config) -> Callable[[Tensor, Tenso
         # The source reports the mean of the two updates; no penalty goes with this order.
         value = 0.5 * (real_value + fake_value)
         return d_record(value, real_logits, fake_logits, 0.0 * noise.sum())
+
+    return update_d
+
+
+def _d_step(players: Players, update_d: DUpdate) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    generator = players.generator
+
+    def d_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
+        # G is not differentiated here.
+        return update_d(real, ops.stop_gradient(generator(latents)), noise)
 
     return d_step
 
@@ -114,6 +128,49 @@ def _g_step(players: Players, config: Config) -> Callable[[Tensor], Tensor]:
         return value.reshape((1,))
 
     return g_step
+
+
+def _joint_step(players: Players, config: Config, update_d: DUpdate) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
+    generator_loss = LOSSES[config.objective.loss].generator
+
+    def g_loss(fake: Tensor) -> Tensor:
+        return generator_loss(critic(fake))
+
+    differentiate = ms.value_and_grad(g_loss)
+
+    def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
+        fake, pull_back = ms.vjp(generator, latents, weights=optimizer.parameters)
+        fake = ops.stop_gradient(fake)
+        record = update_d(real, fake, noise)
+        value, gradient = differentiate(fake)
+        optimizer(pull_back(gradient)[1])
+        return ops.concat((record, value.reshape((1,))))
+
+    return joint_step
+
+
+def _joint_step_in_pynative(
+    players: Players, config: Config, update_d: DUpdate
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Return the same step for PyNative, where vjp would run G twice (and does so in MindSpore 2.7)."""
+    generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
+    generator_loss = LOSSES[config.objective.loss].generator
+
+    def g_loss(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        fake = generator(latents)
+        # D's update is a side effect in between: the loss below is that of the updated D.
+        record = update_d(real, ops.stop_gradient(fake), noise)
+        return generator_loss(critic(fake)), ops.stop_gradient(record)
+
+    differentiate = ms.value_and_grad(g_loss, None, optimizer.parameters, has_aux=True)
+
+    def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
+        (value, record), gradients = differentiate(real, latents, noise)
+        optimizer(gradients)
+        return ops.concat((record, value.reshape((1,))))
+
+    return joint_step
 
 
 def _d_recorder(config: Config) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:

@@ -33,10 +33,14 @@ def test_cadences():
     settings = ["log_every=3", "samples.every=4", "saving.state_every=2"]
     plan = make_plan(load_config("mlp", settings, {"steps": 20}), 5)
     steps = range(1, 21)
-    assert [step for step in steps if plan.record_due(step)] == [3, 5, 6, 9, 10, 12, 15, 18, 20]
+    # A record goes with every grid, for it holds the grid's diversity.
+    assert [step for step in steps if plan.record_due(step)] == [3, 4, 5, 6, 8, 9, 10, 12, 15, 16, 18, 20]
+    assert not any(plan.evaluation_due(step) for step in steps)
     assert [step for step in steps if plan.samples_due(step)] == [4, 8, 12, 16, 20]
     assert [step for step in steps if plan.networks_due(step)] == [5, 10, 15, 20]
     assert [step for step in steps if plan.state_due(step)] == list(range(2, 21, 2))
+    plan = make_plan(load_config("mlp", ["evaluation.every=7", "log_every=100"], {"steps": 20}), 50)
+    assert [step for step in steps if plan.evaluation_due(step) and plan.record_due(step)] == [7, 14]
 
 
 @pytest.mark.parametrize(("seconds", "done"), [(0.0, False), (59.9, False), (60.0, True)])

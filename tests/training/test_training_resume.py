@@ -11,49 +11,7 @@ import pytest
 from conftest import CADENCES, STEPS
 from run_folders import copy_run, differences, replace, states
 
-from ms_gan.data.stream import BatchStream
-
-
-@pytest.fixture
-def at_step(monkeypatch):
-    """Give a function that lets something happen once, while a step of a run is under way."""
-    original = BatchStream.batch
-
-    def at_step(step, event):
-        waiting = [event]
-
-        def batch(self, index):
-            if index == step - 1 and waiting:
-                waiting.pop()()
-            return original(self, index)
-
-        monkeypatch.setattr(BatchStream, "batch", batch)
-
-    return at_step
-
-
-@pytest.fixture
-def begin(command, digits_folder, tmp_path):
-    """Give a function that begins the run of the fixture `finished` and returns its folder and result."""
-
-    def begin(*arguments):
-        run = tmp_path / "begun"
-        result = command(
-            "train",
-            "--data-dir",
-            digits_folder,
-            "--out",
-            run,
-            "--steps",
-            STEPS,
-            *CADENCES,
-            "--device",
-            "cpu",
-            *arguments,
-        )
-        return run, result
-
-    return begin
+from ms_gan.runs.folder import RunFolder
 
 
 @pytest.fixture
@@ -168,7 +126,7 @@ def test_changed_cadences_keep_what_is_there(command, finished, tmp_path):
     assert command("train", "--resume", run, "--steps", 60, *cadences).status == 0
     pictures = sorted(path.name for path in (run / "images").glob("step-*"))
     assert pictures == [f"step-{step:08d}.png" for step in (20, 40, 60)]
-    assert set(json.loads((run / "checkpoints" / "index.json").read_text())) == {"20", "40", "60"}
+    assert list(RunFolder(run).network_index()) == [20, 40, 60]
     steps = [json.loads(line)["step"] for line in (run / "history.jsonl").read_text().splitlines()]
     assert steps == [10, 20, 30, 31, 40, 50, 60]
 
@@ -219,7 +177,7 @@ def test_damaged_index_is_written_anew(command, finished, finished_150, tmp_path
     if content is not None:
         index.write_bytes(content)
     assert command("train", "--resume", run, "--steps", 60).status == 0
-    assert set(json.loads(index.read_text())) == {"20", "40", "60"}
+    assert list(RunFolder(run).network_index()) == [20, 40, 60]
 
 
 @pytest.mark.parametrize(

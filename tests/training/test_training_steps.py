@@ -58,17 +58,21 @@ def test_clipping_after_every_d_update_spares_moving_statistics(mode):
     config = dataclasses.replace(small_config("dcgan", *settings, "batch_size=6", steps=2), mode=mode)
     run = SmallRun(config, digits_for("dcgan", 40))
     largest = []
-    d_step = run.steps.d_step
+    steps = run.steps
 
-    def watched(*inputs):
-        record = d_step(*inputs)
+    def watched(step, *inputs):
+        record = step(*inputs)
         critic = run.players.discriminator
         weights = {parameter.name: np.abs(parameter.asnumpy()).max() for parameter in critic.trainable_params()}
         largest.append(max(weights.values()))
         assert set(weights) == {p.name for p in critic.get_parameters() if "moving" not in p.name}
         return record
 
-    run.steps = dataclasses.replace(run.steps, d_step=watched)
+    run.steps = dataclasses.replace(
+        steps,
+        d_step=lambda *inputs: watched(steps.d_step, *inputs),
+        joint_step=lambda *inputs: watched(steps.joint_step, *inputs),
+    )
     run.train()
     assert len(largest) == 4
     assert all(value == np.float32(0.013) for value in largest)
@@ -137,7 +141,7 @@ def record_of(loss, *settings):
     config = small_config("mlp", f"objective.loss={loss}", *settings)
     generator, critic = Echo(), Scores()
     optimizers = [nn.SGD(cell.trainable_params(), 0.5) for cell in (generator, critic)]
-    steps = build_steps(Players(generator, critic, *optimizers), config)
+    steps = build_steps(Players(generator, critic, *optimizers), config, compiled=False)
     latents = Tensor(FAKE[:, None])
     record = steps.d_step(Tensor(REAL[:, None, None, None]), latents, Tensor(np.zeros((6, 1, 1, 1), np.float32)))
     numbers = dict(zip(D_RECORD, record.asnumpy().tolist(), strict=True))
@@ -215,8 +219,13 @@ def test_draws_of_two_steps(drawn, settings, batches, g_latents):
         given.append(latents.asnumpy())
         return steps.g_step(latents)
 
-    run.steps = dataclasses.replace(steps, g_step=g_step)
+    def joint_step(real, latents, noise):
+        given.append(latents.asnumpy())
+        return steps.joint_step(real, latents, noise)
+
+    run.steps = dataclasses.replace(steps, g_step=g_step, joint_step=joint_step)
     run.train()
+    assert len(given) == 2
     assert seen == batches
     per_step = run.config.updates.d_steps
     assert [index for name, index in drawn if name == "d_latents"] == list(range(2 * per_step))
@@ -227,3 +236,28 @@ def test_draws_of_two_steps(drawn, settings, batches, g_latents):
         own = streams.g_latents(1, step, 4, 100)
         np.testing.assert_array_equal(latents, own if g_latents else last)
         assert not np.array_equal(own, last)
+
+
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+@pytest.mark.parametrize("recipe", ["mlp", "dcgan"])
+def test_shared_latents_give_what_both_updates_give_apart_with_one_forward_pass_of_g(recipe, mode):
+    config = dataclasses.replace(small_config(recipe, "batch_size=8", steps=1), mode=mode)
+    images = digits_for(recipe, 40)
+    joint, apart = SmallRun(config, images), SmallRun(config, images)
+    start = joint.state()
+    joint.train()
+    real, latents = Tensor(apart.stream.batch(0)), Tensor(streams.d_latents(config.seed, 0, 8, config.latent.size))
+    d_record = apart.steps.d_step(real, latents, Tensor(np.zeros((8, 1, 1, 1), np.float32)))
+    g_record = apart.steps.g_step(latents)
+    expected = dict(zip((*D_RECORD, *G_RECORD), [*d_record.asnumpy(), *g_record.asnumpy()], strict=True))
+    for key, value in expected.items():
+        assert joint.records[0][key] == pytest.approx(value, rel=1e-5, abs=1e-6), key
+    ours, theirs = joint.state(), apart.state()
+    for name, value in theirs.items():
+        if name.startswith("generator.") and ".moving_" in name:
+            # m <- r m + (1 - r) b: apart it moves twice.
+            rate = (theirs[name] - ours[name]) / np.where(ours[name] == start[name], np.inf, ours[name] - start[name])
+            assert np.allclose(rate[rate != 0], 0.9, atol=0.02), name
+        elif ".moment" not in name:
+            moved = np.abs(value - start[name]).max()
+            np.testing.assert_allclose(ours[name], value, rtol=0, atol=0.02 * moved + 1e-7, err_msg=name)
