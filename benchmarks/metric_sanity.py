@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Does every metric move the way it should? Real MNIST, spoilt in known ways; prints a table for docs/evaluation.md."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ms_gan.data.images import ImageSet
+from ms_gan.data.sources import load_images
+from ms_gan.device import activate, choose_device
+from ms_gan.errors import UserError
+from ms_gan.evaluation.copies import nearness
+from ms_gan.evaluation.extractors import Extractor, choose_extractor
+from ms_gan.evaluation.judging import Sample, compare
+from ms_gan.evaluation.protocol import count_text
+from ms_gan.evaluation.results import number
+
+COUNT = 5000
+SHOWN = (
+    "fid",
+    "kid",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "classes",
+    "confidence",
+    "swd",
+    "nearest",
+    "copies",
+)
+
+
+def main(words: Sequence[str]) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with MNIST; default: the cache")
+    options = parser.parse_args(words)
+    choice = choose_device("cpu", announce=lambda line: None)
+    # Not auto: built-in digits would be another table.
+    train, test = (load_images("mnist", options.data_dir, split) for split in ("train", "test"))
+    activate(choice)
+    extractor = choose_extractor("cnn", train, test, lambda line: print(line, file=sys.stderr))
+    order = np.random.default_rng(1).permutation(len(test.images))
+    first, second = np.sort(order[:COUNT]), np.sort(order[COUNT : 2 * COUNT])
+    real = _sample(test.images[first], extractor, train)
+    print(f"| {count_text(COUNT)} images | {' | '.join(SHOWN)} |\n|---|{'---|' * len(SHOWN)}")
+    for name, images in spoilt(test.images[second], test.labels[second], train).items():
+        found = compare(real, _sample(images, extractor, train), len(extractor.class_names))
+        print(f"| {name} | {' | '.join(number(found.values.get(kind)) for kind in SHOWN)} |", flush=True)
+
+
+def spoilt(images: np.ndarray, labels: np.ndarray, train: ImageSet) -> dict[str, np.ndarray]:
+    """Return real images spoilt in known ways, as many of each."""
+    rng = np.random.default_rng(2)
+    copies = train.images[rng.permutation(len(train.images))[: len(images)]]
+    sets = {"real, unseen (the floor)": images}
+    for deviation in (10, 30, 60):
+        sets[f"noise of {deviation} grey levels"] = _noisy(images, deviation, rng)
+    for width in (3, 5, 9):
+        sets[f"blurred over {width} pixels"] = _blurred(images, width)
+    for missing in ((7,), (5, 6, 7, 8, 9)):
+        kept = np.flatnonzero(~np.isin(labels, missing))
+        sets[f"without digit {', '.join(map(str, missing))}"] = images[rng.choice(kept, len(images))]
+    sets["100 images, each 50 times"] = np.repeat(images[:100], len(images) // 100, axis=0)
+    for share in (0.1, 0.5):
+        mixed = images.copy()
+        # At random: the first half of MNIST's test images is easier than the second.
+        chosen = rng.permutation(len(images))[: round(share * len(images))]
+        mixed[chosen] = copies[chosen]
+        sets[f"{100 * share:.0f} % copies of training images"] = mixed
+    sets["only copies"] = copies
+    sets["only copies, with noise of 20"] = _noisy(copies, 20, rng)
+    sets["noise alone"] = rng.integers(0, 256, images.shape).astype(np.uint8)
+    return sets
+
+
+def _noisy(images: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    noise = deviation * rng.standard_normal(images.shape, dtype=np.float32)
+    return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
+
+
+def _blurred(images: np.ndarray, width: int) -> np.ndarray:
+    """Average over squares of `width` pixels."""
+    reach = width // 2
+    wide = np.pad(images.astype(np.float32), ((0, 0), (0, 0), (reach, reach), (reach, reach)))
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (width, width), axis=(2, 3))
+    return np.rint(windows.mean(axis=(4, 5))).astype(np.uint8)
+
+
+def _sample(images: np.ndarray, extractor: Extractor, train: ImageSet) -> Sample:
+    features, probabilities = extractor.measure(images)
+    return Sample(
+        images,
+        features,
+        probabilities.argmax(axis=1),
+        probabilities.max(axis=1),
+        nearness(images, train.images),
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"metric_sanity: {error}")

@@ -1,0 +1,227 @@
+"""`ms-gan evaluate`: how good the images of a generator are, each number beside that of real images."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ms_gan.commands.evaluation_source import FEWEST, Source, described, find_source
+from ms_gan.commands.generate import load_generator
+from ms_gan.commands.references import RealImages, draw_sample, load_real_images
+from ms_gan.commands.report import finish_report
+from ms_gan.data.stream import fixed_latents
+from ms_gan.device import activate, choose_device
+from ms_gan.errors import UserError
+from ms_gan.evaluation import classes
+from ms_gan.evaluation.copies import ALARM, Nearness, copy_threshold, nearness
+from ms_gan.evaluation.extractors import AUTO, Extractor, choose_extractor
+from ms_gan.evaluation.halves import HALVES
+from ms_gan.evaluation.judging import Sample, describe, judge
+from ms_gan.evaluation.protocol import count_text
+from ms_gan.evaluation.results import table
+from ms_gan.files import write_atomically
+from ms_gan.pictures.grid import save_grid, to_pixels
+from ms_gan.runs.sealed import write_sealed
+
+_MOST = 100_000
+_PAIRS = 12
+
+
+def evaluate(
+    source: str | Path,
+    *,
+    num: int = 10_000,
+    extractor: str = AUTO,
+    seed: int = 1,
+    data: dict[str, Any] | None = None,
+    config: str | None = None,
+    json_file: str | Path | None = None,
+    device: str = "auto",
+    require_ascend: bool = False,
+    announce: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Compare generated with real images, and real with real ones in the same way.
+
+    Parameters
+    ----------
+    source : path-like
+        A run folder (its newest checkpoint), a checkpoint of a generator, or a .npy file with images (N, C, S, S),
+        float in [-1, 1] or uint8.
+    num : int
+        Generated and real images, at least 10; fewer are taken where the held-out part or the file has fewer.
+    extractor : str
+        See :func:`ms_gan.evaluation.extractors.choose_extractor`.
+    seed : int
+        Latents and the choice of images follow from it.
+    data : dict, optional
+        Settings of the section `data` that replace those of the run, such as ``{"folder": "DIR"}``.
+    config : str, optional
+        The recipe of a checkpoint outside a run folder.
+    json_file : path-like, optional
+        Where the result is written as well; for a run it always goes into its folder `evaluation`.
+    device, require_ascend
+        As for :func:`ms_gan.train`.
+    announce : callable
+        Takes the lines for people.
+
+    Returns
+    -------
+    dict
+        Protocol and metrics; the content of the JSON file.
+
+    Raises
+    ------
+    UserError
+        If something that was given is wrong.
+    """
+    if not FEWEST <= num <= _MOST:
+        raise UserError(f"--num {num}: must be from {FEWEST} to {_MOST:,}")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
+    began = time.perf_counter()
+    found = find_source(Path(source), data or {}, config)
+    choice = choose_device(device, require_ascend=require_ascend, announce=announce)
+    # A checkpoint outside a run is compared with data that nobody noted.
+    digest = found.run.data_digest() if found.run else None
+    real = load_real_images(found.data, digest, announce, seed)
+    count = _count(num, found, real)
+    if count < num:
+        announce(f"{count:,} images of either kind, not {num:,}: there are no more")
+    activate(choice)
+    chosen = choose_extractor(extractor, real.train, real.test, announce)
+    images = _generated(found, count, seed, config, announce)
+    samples = _samples(real, images, count, seed, chosen, announce)
+    result = _result(found, real, samples, chosen, count, seed)
+    result["seconds"] = round(time.perf_counter() - began, 1)
+    for line in [*(f"Note: {notice}" for notice in real.notices), "", *table(result)]:
+        announce(line)
+    _keep(found, real, samples, result, json_file, announce)
+    return result
+
+
+def _count(num: int, source: Source, real: RealImages) -> int:
+    """Return of how many images of either kind there are enough."""
+    there = [num, len(real.reference.images), len(real.other.images)]
+    if source.samples is not None:
+        there.append(len(source.samples))
+    if min(there) < FEWEST:
+        raise UserError(f"evaluate: only {min(there)} images to compare; at least {FEWEST} are needed")
+    return min(there)
+
+
+def _generated(
+    source: Source, count: int, seed: int, config: str | None, announce: Callable[[str], None]
+) -> np.ndarray:
+    """Return `count` generated images, uint8."""
+    if source.samples is not None:
+        return source.samples[:count]
+    from ms_gan.commands.drawing import draw_images
+
+    announce(f"Drawing {count:,} images from {source.path}")
+    generator, settings = load_generator(source.path, config)
+    images = draw_images(generator, fixed_latents(seed, count, settings.latent.size))
+    return np.ascontiguousarray(to_pixels(images).transpose(0, 3, 1, 2))
+
+
+def _samples(
+    real: RealImages,
+    images: np.ndarray,
+    count: int,
+    seed: int,
+    extractor: Extractor,
+    announce: Callable[[str], None],
+) -> dict[str, Sample]:
+    """Look at all images: features, classes, nearest training images."""
+    reference = real.reference.images[draw_sample(real.reference, count, seed)]
+    other = real.other.images[draw_sample(real.other, count, seed, other=True)]
+    if images.shape[1:] != reference.shape[1:]:
+        raise UserError(f"evaluate: generated images of {images.shape[1:]}, real ones of {reference.shape[1:]}")
+    announce(f"Comparing with {count:,} real images, and looking for the nearest of {len(real.seen.images):,}")
+    # Of real images the nearest are looked for in the other part, as if the generator had seen that alone.
+    sample = {
+        "fake": _sample(images, extractor, nearness(images, real.seen.images)),
+        "real": _sample(reference, extractor, nearness(reference, real.other.images)),
+    }
+    blank = np.zeros(count)
+    return sample | {"other": _sample(other, extractor, Nearness(blank, blank, blank))}
+
+
+def _sample(images: np.ndarray, extractor: Extractor, near: Nearness) -> Sample:
+    features, probabilities = extractor.measure(images)
+    if probabilities is None:
+        return Sample(images, features, None, None, near)
+    return Sample(images, features, probabilities.argmax(axis=1), probabilities.max(axis=1), near)
+
+
+def _result(
+    source: Source, real: RealImages, samples: dict[str, Sample], extractor: Extractor, count: int, seed: int
+) -> dict[str, Any]:
+    names = extractor.class_names
+    found, rows = judge(samples["real"], samples["fake"], samples["other"], len(names))
+    rate = copy_threshold(samples["real"].nearness)
+    result = {
+        "format": 1,
+        "source": described(source),
+        "protocol": {
+            "generated": count,
+            "real": count,
+            "extractor": extractor.name,
+            "extractor_digest": extractor.digest,
+            "extractor_facts": extractor.facts,
+            "data": real.reference.source,
+            "reference_sha256": real.reference.sha256,
+            "floor_sha256": real.other.sha256,
+            "seen_sha256": real.seen.sha256,
+            "seen": len(real.seen.images),
+            "unseen": real.unseen,
+            "seed": seed,
+            "interval": f"95 %, from {HALVES} random halves of both sides",
+            "copies": f"a copy is nearer to one training image than to its 20 nearest by a factor of {rate:.4f}, "
+            f"below which {100 * ALARM:g} % of unseen real images lie",
+        },
+        "notices": list(real.notices),
+        "metrics": describe(rows, found, count, extractor.name),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    if names:
+        fake, reference = (classes.class_shares(samples[key].classes, len(names)) for key in ("fake", "real"))
+        missing = [names[number] for number in classes.missing_classes(fake, reference)]
+        result["classes"] = {
+            "names": list(names),
+            "generated": fake.round(6).tolist(),
+            "real": reference.round(6).tolist(),
+            "missing": missing,
+        }
+    return result
+
+
+def _keep(
+    source: Source,
+    real: RealImages,
+    samples: dict[str, Sample],
+    result: dict[str, Any],
+    json_file: str | Path | None,
+    announce: Callable[[str], None],
+) -> None:
+    """Write the result, and for a run pictures of nearest neighbours and the report."""
+    if json_file:
+        write_atomically(json_file, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        announce(f"wrote {json_file}")
+    if source.run is None:
+        return
+    protocol = result["protocol"]
+    stem = f"{source.path.stem}-{count_text(protocol['generated'])}-{protocol['extractor']}-seed{protocol['seed']}"
+    folder = source.run.evaluations
+    fake = samples["fake"]
+    order = {"first": np.arange(_PAIRS), "closest": np.argsort(fake.nearness.ratios, kind="stable")[:_PAIRS]}
+    for name, rows in order.items():
+        rows = rows[: len(fake.images)]
+        beside = real.seen.images[fake.nearness.indices[rows].astype(int)]
+        save_grid(folder / f"{stem}-{name}.png", np.concatenate([fake.images[rows], beside]), 2, len(rows), scale=2)
+    write_sealed(folder / f"{stem}.json", result)
+    announce(f"wrote {folder / stem}.json")
+    announce(f"wrote {finish_report(source.run)}")

@@ -1,0 +1,128 @@
+"""The real images of an evaluation: what is compared with, what gives the floor, what the generator has seen."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ms_gan.config.schema import DataConfig
+from ms_gan.data.images import ImageSet
+from ms_gan.data.sources import load_images
+from ms_gan.data.stream import generator_for
+from ms_gan.errors import UserError
+
+_HALVES, _REFERENCE, _OTHER = range(3)
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """The real images of an evaluation.
+
+    Attributes
+    ----------
+    train : ImageSet
+        The data set's training part; of data without parts, a random half.
+    test : ImageSet or None
+        Its held-out part; None where there is none.
+    reference, other : ImageSet
+        Generated images are compared with the first, and so is the second, for the floor.
+    seen : ImageSet
+        What the generator was trained on.
+    unseen : bool
+        Whether the generator has not seen the reference.
+    notices : tuple of str
+        What a reader of the numbers should know.
+    """
+
+    train: ImageSet
+    test: ImageSet | None
+    reference: ImageSet
+    other: ImageSet
+    seen: ImageSet
+    unseen: bool
+    notices: tuple[str, ...]
+
+
+def load_real_images(
+    data: DataConfig, trained_on: str | None, announce: Callable[[str], None], seed: int
+) -> RealImages:
+    """Load the images that an evaluation needs.
+
+    Parameters
+    ----------
+    data : DataConfig
+        Where they come from; its `split` is what the generator was trained on.
+    trained_on : str, optional
+        SHA-256 of the images that it was trained on, as the run has it.
+    announce : callable
+        Takes lines about downloads and fallbacks.
+    seed : int
+        Of the halves, where the data have no parts.
+
+    Raises
+    ------
+    UserError
+        If the data cannot be loaded.
+    """
+    seen = _load(data, data.split, announce)
+    notices = list(seen.notices)
+    if trained_on is not None and trained_on != seen.sha256:
+        notices.append(
+            f"These data ({seen.location}) are not those that the run was trained on: distances are to other data, "
+            "and copies of its training images are not found."
+        )
+    if seen.source == "pictures":
+        first, second = _halves(seen, seed)
+        notices.append(
+            "A folder of pictures has no held-out part: the reference is a random half of the training images, the "
+            "floor is that of the other half, and the distances are those to images that the generator has seen."
+        )
+        return RealImages(second, None, first, second, seen, False, tuple(notices))
+    parts = {
+        split: seen if split == data.split else _load(data, split, lambda line: None) for split in ("train", "test")
+    }
+    train, test = parts["train"], parts["test"]
+    reference, other = (train, test) if data.split == "test" else (test, train)
+    if data.split == "both":
+        notices.append(
+            f"The generator was trained on both parts of the data, so the {len(test.images):,} test images of the "
+            "reference are no unseen ones."
+        )
+    return RealImages(train, test, reference, other, seen, data.split != "both", tuple(notices))
+
+
+def draw_sample(images: ImageSet, count: int, seed: int, other: bool = False) -> np.ndarray:
+    """Return the rows of `count` random images, sorted, the same for the same seed.
+
+    `other` draws independently, for the second set of an evaluation.
+    """
+    key = generator_for(seed, _OTHER if other else _REFERENCE)
+    return np.sort(key.permutation(len(images.images))[:count])
+
+
+def _load(data: DataConfig, split: str, announce: Callable[[str], None]) -> ImageSet:
+    return load_images(
+        source=data.source,
+        folder=data.folder,
+        split=split,
+        classes=data.classes,
+        size=data.size,
+        channels=data.channels,
+        prefer=data.prefer,
+        prefer_classes=data.prefer_classes,
+        announce=announce,
+    )
+
+
+def _halves(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Split a set at random."""
+    order = generator_for(seed, _HALVES).permutation(len(images.images))
+    if len(order) < 4:
+        raise UserError(f"{images.location}: {len(order)} pictures are too few to evaluate with; give at least 4")
+    return tuple(_rows(images, np.sort(half)) for half in np.array_split(order, 2))
+
+
+def _rows(images: ImageSet, rows: np.ndarray) -> ImageSet:
+    labels = None if images.labels is None else images.labels[rows]
+    return dataclasses.replace(images, images=images.images[rows], labels=labels)

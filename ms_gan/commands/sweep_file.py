@@ -1,0 +1,101 @@
+"""The file of a sweep: which runs, and what each changes."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ms_gan.config import Config, load_config
+from ms_gan.config.load import read_yaml
+from ms_gan.errors import UserError
+from ms_gan.names import unknown_name
+
+_KEYS = ("base", "set", "runs", "evaluate")
+_RUN_KEYS = ("name", "config", "set")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,80}")
+_MOST_RUNS = 100
+_FEWEST, _MOST_IMAGES = 10, 100_000
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep, checked."""
+
+    runs: dict[str, Config]
+    """By name, in order."""
+    evaluate: int | None
+    """Images to evaluate each run with; None: no evaluation."""
+
+
+def read_sweep(path: Path, overrides: Mapping[str, Any]) -> Sweep:
+    """Read a sweep and build the configuration of every run.
+
+    Parameters
+    ----------
+    path : Path
+        A YAML file: `base` (a recipe, or a .yaml file beside it), `set` (settings of all runs), `runs` (a list, each
+        with a `name`, and a `config` of its own or settings to `set`, or both), `evaluate` (a number of images).
+    overrides : mapping
+        Dotted settings that win over those of the file.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, holds an unknown key, or a run cannot be built.
+    """
+    values = read_yaml(path)
+    _known(values, _KEYS, f"{path}")
+    entries = values.get("runs")
+    if not isinstance(entries, list) or not 2 <= len(entries) <= _MOST_RUNS:
+        raise UserError(f"{path}: runs: must be a list of 2 to {_MOST_RUNS} runs, each with a name")
+    runs: dict[str, Config] = {}
+    for number, entry in enumerate(entries, 1):
+        where = f"{path}: run {number}"
+        if not isinstance(entry, dict):
+            raise UserError(f"{where}: expected keys and values, such as 'name: first'")
+        _known(entry, _RUN_KEYS, where)
+        name = entry.get("name")
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith("."):
+            raise UserError(f"{where}: name: {name!r} cannot name a folder; take letters, digits and . _ = + -")
+        if name in runs:
+            raise UserError(f"{where}: the name {name!r} is taken; give every run its own")
+        runs[name] = _config(path, where, values, entry, overrides)
+    evaluate = values.get("evaluate")
+    if evaluate is not None and not (type(evaluate) is int and _FEWEST <= evaluate <= _MOST_IMAGES):
+        raise UserError(f"{path}: evaluate: {evaluate!r} is no number of images from {_FEWEST} to {_MOST_IMAGES:,}")
+    return Sweep(runs, evaluate)
+
+
+def _config(path: Path, where: str, values: dict, entry: dict, overrides: Mapping[str, Any]) -> Config:
+    base = entry.get("config", values.get("base"))
+    if not isinstance(base, str):
+        raise UserError(f"{where}: name a recipe with config:, or one for all with base: at the top")
+    beside = path.parent / base
+    changes = _settings(values, str(path)) | _settings(entry, where) | dict(overrides)
+    try:
+        return load_config(str(beside) if beside.is_file() else base, overrides=changes)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _settings(values: dict, where: str) -> dict[str, Any]:
+    changes = values.get("set") or {}
+    if not isinstance(changes, dict) or not all(isinstance(key, str) for key in changes):
+        raise UserError(f"{where}: set: expected keys and values, such as 'objective.loss: hinge'")
+    return _dotted(changes)
+
+
+def _dotted(changes: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as dotted ones, so that a section is changed and not replaced."""
+    flat: dict[str, Any] = {}
+    for key, value in changes.items():
+        nested = isinstance(value, dict) and value
+        flat |= _dotted(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return flat
+
+
+def _known(values: dict, known: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key not in known:
+            raise UserError(unknown_name(f"{where}: key", key, known))

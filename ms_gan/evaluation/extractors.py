@@ -1,0 +1,187 @@
+"""Feature extractors by name: what images are compared by, and the cache of trained ones."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ms_gan.data.images import ImageSet
+from ms_gan.data.sources import TITLES, cache_folder
+from ms_gan.errors import UserError
+from ms_gan.evaluation import random_features
+from ms_gan.files import write_atomically
+
+AUTO = "auto"
+CLASSIFIER = "cnn"
+CHOICES = (AUTO, CLASSIFIER, random_features.VERSION)
+_LARGEST = 96  # pixels; on larger images the classifier would train for hours
+_SMALLEST = 13
+_FOLDER = "extractors"
+_TRAINING_MINUTES = 5
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A named function from images to features.
+
+    Attributes
+    ----------
+    name : str
+        For example 'mnist-cnn-v1'.
+    digest : str
+        What distances can be compared under: equal digests give equal features for equal images.
+    measure : callable
+        uint8 images (N, C, S, S) to features (N, d) and class probabilities (N, classes), or None for those.
+    class_names : tuple of str
+        Of the probabilities; empty where there are none.
+    facts : dict
+        What else is known of it, for people: accuracy, training images.
+    """
+
+    name: str
+    digest: str
+    measure: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+    class_names: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def choose_extractor(
+    wish: str, train: ImageSet, test: ImageSet | None, announce: Callable[[str], None], cache: Path | None = None
+) -> Extractor:
+    """Return the extractor that `wish` means for these data; train it, or fetch it from the cache.
+
+    Parameters
+    ----------
+    wish : str
+        'auto': the classifier where the data have labels of two classes or more and a held-out part, else random
+        convolutions. 'cnn', 'random-conv-v1', or a .onnx or .mindir file.
+    train, test : ImageSet
+        The data's two parts; None: there is no second one.
+    announce : callable
+        Takes lines.
+    cache : path-like, optional
+        Folder of trained classifiers; None: `extractors` in :func:`ms_gan.data.cache_folder`.
+
+    Raises
+    ------
+    UserError
+        If the wish is unknown or does not go with the data.
+    """
+    if wish not in CHOICES:
+        from ms_gan.evaluation.foreign import load_foreign
+
+        return load_foreign(Path(wish))
+    refusal = _no_classifier(train, test)
+    if wish == CLASSIFIER and refusal:
+        raise UserError(f"--extractor {CLASSIFIER}: {refusal}; use --extractor {random_features.VERSION}")
+    if wish == random_features.VERSION or refusal:
+        if wish == AUTO:
+            announce(f"Extractor: {random_features.VERSION}, because {refusal}")
+        return _random(train)
+    return _classifier(train, test, announce, Path(cache or cache_folder() / _FOLDER))
+
+
+def _no_classifier(train: ImageSet, test: ImageSet | None) -> str | None:
+    """Return why no classifier can be trained on the data, or None."""
+    if train.labels is None:
+        return "the data have no labels to train a classifier on"
+    if len(np.unique(train.labels)) < 2:
+        return "the data are of one class, so there is no classifier to train"
+    if test is None:
+        return "the data have no held-out part to test a classifier on"
+    if not _SMALLEST <= train.images.shape[2] <= _LARGEST:
+        return f"images of {train.images.shape[2]} pixels are beyond the classifier's {_SMALLEST} to {_LARGEST}"
+    return None
+
+
+def _random(train: ImageSet) -> Extractor:
+    if train.images.shape[2] < _SMALLEST:
+        raise UserError(f"images of {train.images.shape[2]} pixels are too small to compare; give --size 16 or more")
+    shape = f"{random_features.VERSION} on {train.images.shape[1]} channels of {train.images.shape[2]} pixels"
+    return Extractor(
+        random_features.VERSION,
+        hashlib.sha256(shape.encode()).hexdigest(),
+        lambda images: (random_features.random_features(images), None),
+        facts={"kind": "random convolutions", "features": random_features.FEATURES},
+    )
+
+
+def _classifier(train: ImageSet, test: ImageSet, announce: Callable[[str], None], cache: Path) -> Extractor:
+    from ms_gan.evaluation import classifier
+
+    name = f"{train.source}-{classifier.VERSION}"
+    path = cache / f"{name}-{train.sha256[:16]}.npz"
+    numbers = np.unique(train.labels)
+    shape = (*train.images.shape[1:3], len(numbers))
+    stored = _read(path, train.sha256) if path.exists() else None
+    if stored is None:
+        weights, facts = _train(name, train, test, numbers, announce)
+        facts["digest"] = _digest(weights)
+        _write(path, weights, facts)
+        announce(f"  kept in {path}")
+    else:
+        weights, facts = stored
+    judge = classifier.judge(classifier.with_weights(*shape, weights))
+    announce(
+        f"Extractor: {name}, {100 * facts['accuracy']:.2f} % of {facts['tested_on']:,} held-out images named right"
+    )
+    class_names = tuple(train.class_names[number] for number in numbers)
+    return Extractor(name, facts["digest"], judge, class_names, facts)
+
+
+def _train(
+    name: str, train: ImageSet, test: ImageSet, numbers: np.ndarray, announce: Callable[[str], None]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Train the classifier and test it on the held-out images of its classes."""
+    from ms_gan.evaluation import classifier
+
+    announce(
+        f"Training {name} on {len(train.images):,} images of {TITLES[train.source]}, "
+        f"once, up to {_TRAINING_MINUTES} minutes for 60,000 of 28x28 on 2 cores"
+    )
+    labels = np.searchsorted(numbers, train.labels)
+    network = classifier.train_classifier(train.images, labels, len(numbers), announce)
+    known = np.isin(test.labels, numbers)
+    _, probabilities = classifier.judge(network)(test.images[known])
+    right = numbers[probabilities.argmax(axis=1)] == test.labels[known]
+    facts = {
+        "kind": "classifier",
+        "features": classifier.FEATURES,
+        "accuracy": float(right.mean()),
+        "tested_on": int(known.sum()),
+        "trained_on": len(train.images),
+        "data": train.sha256,
+    }
+    return classifier.weights_of(network), facts
+
+
+def _write(path: Path, weights: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, facts=np.array(json.dumps(facts)), **{f"weight:{name}": array for name, array in weights.items()})
+    write_atomically(path, buffer.getvalue())
+
+
+def _read(path: Path, data: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """Read a classifier of these data; None where the file is damaged, so that it is trained anew."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            facts = json.loads(str(content["facts"]))
+            weights = {name[7:]: content[name] for name in content.files if name.startswith("weight:")}
+        whole = facts["data"] == data and facts["digest"] == _digest(weights)
+        numbers = isinstance(facts["accuracy"], float) and isinstance(facts["tested_on"], int)
+        return (weights, facts) if whole and numbers else None
+    except Exception:  # np.load and the zip reader raise many kinds for damaged files
+        return None
+
+
+def _digest(weights: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(f"{name} {weights[name].dtype} {weights[name].shape}".encode())
+        digest.update(np.ascontiguousarray(weights[name]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,130 @@
+"""Line charts as inline SVG: they take their colours from the page, so that they are right in the dark too."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from ms_gan.pictures.panels import PANELS, Panel, fill
+from ms_gan.pictures.sheet import limits
+
+WIDTH, HEIGHT = 460, 210
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 24
+POINTS = 160  # of a line; more records are averaged to so many, with a band from the lowest to the highest
+COLOURS = 6  # .line-0 to .line-5 of the page's style
+
+
+def panels_of(kind: str, measures: Sequence[str]) -> list[Panel]:
+    """Return what is plotted of a run: the panels of losses.png, and one for each cheap measure."""
+    extra = [
+        Panel(
+            key.replace("_", " ").capitalize(),
+            "Measured on the pictures themselves while the training went on.",
+            ((key, key.replace("_", " "), ""),),
+            height=2.0,
+        )
+        for key in measures
+    ]
+    return [*PANELS[kind], *extra]
+
+
+def chart(panel: Panel, records: Sequence[dict]) -> dict[str, object] | None:
+    """Return title, reading, legend and SVG of a panel; None where no record holds its numbers."""
+    plot = fill(panel, records)
+    if not plot.lines:
+        return None
+    low, high = plot.limits()
+    last = max(1, max(int(line.steps[-1]) for line in plot.lines))
+    lines = [
+        _line(line.steps / last, (np.clip(line.values, low, high) - low) / (high - low), number)
+        for number, line in enumerate(plot.lines)
+    ]
+    notes = [note for line in plot.lines for note in line.notes((low, high))]
+    return {
+        "title": panel.title,
+        "reading": panel.reading,
+        "notes": notes,
+        "legend": [(number % COLOURS, line.name) for number, line in enumerate(plot.lines)],
+        "svg": _svg([*_axes(low, high, last, panel.share), *lines], f"{panel.title}, by step"),
+    }
+
+
+def overlay(title: str, key: str, runs: Sequence[tuple[str, Sequence[dict]]]) -> dict[str, object] | None:
+    """Return a chart of one number of several runs, averaged; None where fewer than two have it."""
+    columns = []
+    for name, records in runs:
+        pairs = [(r["step"], r[key]) for r in records if r.get(key) is not None and np.isfinite(r[key])]
+        if pairs:
+            columns.append((name, np.array(pairs, float)))
+    if len(columns) < 2:
+        return None
+    low, high = limits(np.concatenate([column[:, 1] for _, column in columns]))
+    last = max(1, max(int(column[-1, 0]) for _, column in columns))
+    lines = [
+        _line(column[:, 0] / last, (np.clip(column[:, 1], low, high) - low) / (high - low), number, band=False)
+        for number, (_, column) in enumerate(columns)
+    ]
+    legend = [(number % COLOURS, name) for number, (name, _) in enumerate(columns)]
+    svg = _svg([*_axes(low, high, last, False), *lines], f"{title}, by step")
+    return {"title": title, "reading": "", "notes": [], "legend": legend, "svg": svg}
+
+
+def _svg(parts: Sequence[str], label: str) -> str:
+    inside = "".join(parts)
+    return f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{inside}</svg>'
+
+
+def _line(across: np.ndarray, up: np.ndarray, number: int, band: bool = True) -> str:
+    """Draw a line through points of the unit square; gaps where a value is not finite are closed."""
+    there = np.isfinite(up)
+    across, up = across[there], up[there]
+    if not len(up):
+        return ""
+    x = LEFT + across * (WIDTH - LEFT - RIGHT)
+    y = TOP + (1 - up) * (HEIGHT - TOP - BOTTOM)
+    colour = number % COLOURS
+    if len(x) == 1:
+        return f'<circle class="dot line-{colour}" cx="{x[0]:.1f}" cy="{y[0]:.1f}" r="3"/>'
+    groups = np.array_split(np.arange(len(x)), min(POINTS, len(x)))
+    middle = _points([(x[g].mean(), y[g].mean()) for g in groups])
+    drawn = f'<polyline class="line line-{colour}" points="{middle}"/>'
+    if not band or len(groups) == len(x):
+        return drawn
+    above = [(x[g].mean(), y[g].min()) for g in groups]
+    below = [(x[g].mean(), y[g].max()) for g in reversed(groups)]
+    return f'<polygon class="band line-{colour}" points="{_points(above + below)}"/>{drawn}'
+
+
+def _points(pairs: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in pairs)
+
+
+def _axes(low: float, high: float, last: int, share: bool) -> list[str]:
+    """Draw the frame with a few round numbers."""
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    parts = []
+    for value in _ticks(low, high, 4):
+        y = TOP + (1 - (value - low) / (high - low)) * (bottom - TOP)
+        middle = " middle" if share and abs(value - 0.5) < 1e-9 else ""
+        parts.append(f'<line class="rule{middle}" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text class="tick" x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
+    for step in _ticks(0, last, 4):
+        x = LEFT + step / last * (right - LEFT)
+        anchor = "start" if step == 0 else ("end" if x > right - 20 else "middle")
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{_short(step)}</text>')
+    parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
+    return parts
+
+
+def _ticks(low: float, high: float, about: int) -> list[float]:
+    """Return round numbers between `low` and `high`."""
+    rough = (high - low) / about
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough)
+    first = int(np.ceil(low / step - 1e-9))
+    ticks = [round(number * step, 12) for number in range(first, int(np.floor(high / step + 1e-9)) + 1)]
+    return [value + 0.0 for value in ticks]
+
+
+def _short(step: float) -> str:
+    return f"{step / 1000:g}k" if step >= 10_000 else f"{step:,.0f}"

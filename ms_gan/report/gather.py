@@ -1,0 +1,189 @@
+"""Everything that a report shows of a run, read from its folder."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ms_gan.config import Config, config_text, to_mapping
+from ms_gan.errors import UserError
+from ms_gan.evaluation.cheap import CHEAP_MEASURES
+from ms_gan.report.health import Story
+from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.sealed import file_digest, read_sealed
+from ms_gan.training.plan import Plan
+from ms_gan.training.watch import find_warnings
+
+_PROBABILITIES = ("non_saturating", "minimax")
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A run as it lies in its folder."""
+
+    run: RunFolder
+    config: Config
+    plan: Plan
+    environment: Mapping[str, Any]
+    records: list[dict[str, float]]
+    evaluations: list[dict[str, Any]]
+    """From the oldest checkpoint to the newest; of one checkpoint, the one on most images is the last."""
+    pictures: Mapping[str, Path]
+    """Of the newest evaluation: `first` and `closest`, generated images over the nearest training image of each."""
+    notes: list[str]
+    """What could not be read."""
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.run.path.resolve().name
+
+    @property
+    def title(self) -> str:
+        """What was trained, in a line."""
+        return self.config.title or self.config.recipe
+
+    @property
+    def kind(self) -> str:
+        """`wasserstein` or `gan`: which curves there are."""
+        return "wasserstein" if self.config.objective.loss == "wasserstein" else "gan"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run reached its planned end."""
+        last = self.records[-1] if self.records else {"step": 0, "seconds": 0.0}
+        return self.plan.done(int(last["step"]), float(last.get("seconds", 0.0)))
+
+    @property
+    def measures(self) -> dict[str, bool]:
+        """Cheap measures in the history, and whether lower is better."""
+        there = {key for record in self.records for key in record}
+        return {name: measure.lower_is_better for name, measure in CHEAP_MEASURES.items() if name in there}
+
+    def story(self) -> Story:
+        """Return what the rules look at."""
+        probability = self.config.objective.loss in _PROBABILITIES
+        best = self.run.best()
+        return Story(
+            records=self.records,
+            kind="gan" if probability else "wasserstein",
+            total_steps=self.plan.total_steps,
+            finished=self.finished,
+            measures=self.measures,
+            warnings=find_warnings(self.records, probability),
+            evaluation=self.evaluations[-1] if self.evaluations else None,
+            best_file=self.run.best_files()[0].name if best else None,
+        )
+
+
+def gather(run: RunFolder) -> Gathered:
+    """Read a run folder.
+
+    Raises
+    ------
+    UserError
+        If configuration, environment or history cannot be read.
+    """
+    environment = run.environment()
+    records = run.history() if run.history_file.exists() else []
+    evaluations, notes = _evaluations(run)
+    pictures = {}
+    if evaluations:
+        stem = evaluations[-1].pop("stem")
+        found = {kind: run.evaluations / f"{stem}-{kind}.png" for kind in ("first", "closest")}
+        pictures = {kind: path for kind, path in found.items() if path.is_file()}
+    config = run.config()
+    return Gathered(
+        run, config, Plan(config, run.steps_per_epoch()), environment, records, evaluations, pictures, notes
+    )
+
+
+def commands(gathered: Gathered) -> list[tuple[str, str]]:
+    """Return what to type to repeat the run and to go on with it, each with what it does."""
+    run, told = gathered.run, []
+    given = gathered.environment.get("command")
+    if isinstance(given, list) and all(isinstance(word, str) for word in given):
+        told.append(("as it was started", shlex.join(given)))
+    again = ["ms-gan", "train", "--config", str(run.config_file), "--out", f"{run.path.name}-again"]
+    told.append(("the same run from its folder alone, with every setting that it had", shlex.join(again)))
+    if not gathered.finished:
+        told.append(("go on where it stopped", shlex.join(["ms-gan", "train", "--resume", str(run.path)])))
+    told.append(("draw new pictures", shlex.join(["ms-gan", "generate", str(run.path), "--num", "25"])))
+    told.append(("measure it", shlex.join(["ms-gan", "evaluate", str(run.path)])))
+    return told
+
+
+def facts(gathered: Gathered) -> list[tuple[str, str]]:
+    """Return what the run ran on, as label and text."""
+    environment = gathered.environment
+    machine, device, data = (_mapping(environment.get(key)) for key in ("machine", "device", "data"))
+    timing = _mapping(environment.get("timing"))
+    seed, mode = gathered.config.seed, gathered.config.mode
+    shape = data.get("images")
+    size = f"{shape[0]:,} of {shape[3]}x{shape[2]}, {'grey' if shape[1] == 1 else 'colour'}" if shape else None
+    versions = ", ".join(
+        f"{key} {machine[key]}" for key in ("python", "mindspore", "numpy", "cann") if machine.get(key)
+    )
+    told = {
+        "Started": environment.get("started"),
+        "Device": f"{device.get('target')}: {device.get('reason')}",
+        "Settings": ", ".join(f"{key}={value}" for key, value in _mapping(device.get("settings")).items()),
+        "Machine": f"{machine.get('cpu')}, {machine.get('cores')} cores, {machine.get('memory_gb')} GB",
+        "Versions": f"ms_gan {environment.get('ms_gan')}, {versions}",
+        "Revision": environment.get("git_revision"),
+        "Mode and seed": f"{mode}, seed {seed}",
+        "Data": f"{data.get('source')}: {size}, from {data.get('location')}",
+        "Data notes": " ".join(data.get("notices") or ()),
+        "Peak memory": f"{timing['peak_gb']} GB" if timing.get("peak_gb") else None,
+    }
+    return [(label, str(text)) for label, text in told.items() if text]
+
+
+def hashes(gathered: Gathered) -> list[tuple[str, str]]:
+    """Return the SHA-256 of the data, the configuration and the newest networks."""
+    run = gathered.run
+    told = [("data (training images)", str(_mapping(gathered.environment.get("data")).get("sha256")))]
+    files = [run.config_file]
+    index = run.network_index()
+    if index:
+        files += [run.checkpoints / name for name in index[max(index)]]
+    files += [path for path in run.best_files() if run.best()]
+    return told + [(path.name, file_digest(path)) for path in files if path.is_file()]
+
+
+def settings(gathered: Gathered) -> str:
+    """Return the whole configuration as text."""
+    return config_text(gathered.config)
+
+
+def _evaluations(run: RunFolder) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the evaluations in a run folder and notes on those that cannot be read."""
+    found, notes = [], []
+    for path in sorted(run.evaluations.glob("*.json")):
+        try:
+            result = read_sealed(path) | {"stem": path.stem}
+            _check(result)
+            found.append(result)
+        except (UserError, KeyError, TypeError, ValueError) as error:
+            notes.append(f"{path.name} cannot be read and is left out ({error}).")
+    found.sort(key=lambda result: (result["source"].get("step") or 0, result["protocol"]["generated"], result["date"]))
+    for result in found[:-1]:
+        del result["stem"]
+    return found, notes
+
+
+def _check(result: dict[str, Any]) -> None:
+    """Raise KeyError or TypeError where an evaluation is none."""
+    _ = result["protocol"]["extractor"], int(result["protocol"]["generated"]), str(result["date"]), result["source"].get
+    for metric in result["metrics"]:
+        _ = [metric[key] for key in ("name", "kind", "title", "value", "floor", "low", "high", "better", "reading")]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def config_mapping(gathered: Gathered) -> dict[str, Any]:
+    """Return the whole configuration as nested mappings."""
+    return to_mapping(gathered.config)

@@ -1,0 +1,179 @@
+"""The page itself: a template filled with what was gathered."""
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import ms_gan
+from ms_gan.evaluation.results import interval, number
+from ms_gan.files import write_atomically
+from ms_gan.report import embedding, gather
+from ms_gan.report.charts import chart, overlay, panels_of
+from ms_gan.report.gather import Gathered
+from ms_gan.report.ranking import rank
+from ms_gan.report.rules import findings
+from ms_gan.runs.folder import RunFolder
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(run: RunFolder, out: str | Path | None = None) -> Path:
+    """Write the page of one run.
+
+    Parameters
+    ----------
+    run : RunFolder
+        The run, finished or not.
+    out : path-like, optional
+        The file; None: report.html in the run folder.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be read or the file not written.
+    """
+    gathered = gather.gather(run)
+    page = _render(gathered.title, [_section(gathered, embedding.MOST_BYTES)], None)
+    target = Path(out or run.report)
+    write_atomically(target, page)
+    return target
+
+
+def write_comparison(runs: Sequence[RunFolder], out: str | Path) -> Path:
+    """Write one page for several runs: a ranking, their pictures and curves side by side, then each run."""
+    gathered = [gather.gather(run) for run in runs]
+    sections = [_section(one, embedding.MOST_BYTES // len(runs)) for one in gathered]
+    together = {
+        "ranking": rank(gathered),
+        "differences": _differences(gathered),
+        "charts": _overlays(gathered),
+    }
+    write_atomically(Path(out), _render(f"{len(runs)} runs side by side", sections, together))
+    return Path(out)
+
+
+def _render(title: str, sections: Sequence[dict[str, Any]], together: dict[str, Any] | None) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": lambda share: f"{100 * share:.1f}"}
+    return environment.get_template("report.html").render(
+        title=title,
+        sections=sections,
+        together=together,
+        version=ms_gan.__version__,
+        written=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
+        interval=interval,
+    )
+
+
+def _section(gathered: Gathered, most_bytes: int) -> dict[str, Any]:
+    """Return everything that the template shows of one run."""
+    run, measures = gathered.run, gathered.measures
+    records = gathered.records
+    extra = [*measures, *(["diversity"] if any("diversity" in record for record in records) else [])]
+    charts = [chart(panel, records) for panel in panels_of(gathered.kind, extra)] if records else []
+    return {
+        "name": gathered.name,
+        "slug": "".join(letter if letter.isalnum() else "-" for letter in gathered.name),
+        "title": gathered.title,
+        "source": gathered.config.source,
+        "summary": _summary(gathered),
+        "findings": findings(gathered.story()),
+        "frames": _frames(gathered, most_bytes),
+        "real": embedding.picture(run.real_picture) if run.real_picture.is_file() else None,
+        "gif": embedding.animation(run.animation),
+        "film": run.animation.name if run.animation.is_file() else None,
+        "charts": [one for one in charts if one],
+        "evaluation": gathered.evaluations[-1] if gathered.evaluations else None,
+        "earlier": _earlier(gathered),
+        "neighbours": {kind: embedding.picture(path) for kind, path in gathered.pictures.items()},
+        "interpolation": embedding.picture(run.interpolation) if run.interpolation.is_file() else None,
+        "commands": gather.commands(gathered),
+        "facts": gather.facts(gathered),
+        "hashes": gather.hashes(gathered),
+        "settings": gather.settings(gathered),
+        "notes": gathered.notes,
+    }
+
+
+def _summary(gathered: Gathered) -> list[tuple[str, str]]:
+    """Return the few facts at the top."""
+    config, last = gathered.config, gathered.records[-1] if gathered.records else None
+    data = gathered.environment.get("data") or {}
+    told = [("Recipe", config.recipe), ("Data", str(data.get("source")))]
+    if last:
+        told += [("Steps", f"{last['step']:,}"), ("Epochs", f"{last['step'] / gathered.plan.steps_per_epoch:.4g}")]
+        told.append(("Training time", _duration(last.get("seconds", 0.0))))
+    device = gathered.environment.get("device") or {}
+    return [*told, ("Seed", str(config.seed)), ("Device", str(device.get("target")))]
+
+
+def _frames(gathered: Gathered, most_bytes: int) -> list[dict[str, str]]:
+    """Return the grids through time, with their captions."""
+    pictures = gathered.run.grid_pictures()
+    if not pictures:
+        return []
+    steps = list(pictures)
+    plan = gathered.plan
+    return [
+        {"src": uri, "label": f"step {steps[index]:,} · epoch {plan.epoch_of(steps[index])}"}
+        for index, uri in embedding.frames(list(pictures.values()), most_bytes)
+    ]
+
+
+def _earlier(gathered: Gathered) -> list[dict[str, Any]]:
+    """Return the evaluations of other checkpoints or protocols, in a few words each."""
+    told = []
+    for result in gathered.evaluations[:-1]:
+        metrics = [m for m in result["metrics"] if m["kind"] in ("fid", "kid", "swd") and m["value"] is not None]
+        step = result["source"].get("step")
+        told.append({"where": f"step {step:,}" if step else result["source"]["file"], "metrics": metrics})
+    return told
+
+
+def _differences(runs: Sequence[Gathered]) -> list[tuple[str, list[str]]]:
+    """Return the settings in which runs differ, with the value of each run."""
+    flat = [_flat(gather.config_mapping(one)) for one in runs]
+    keys = dict.fromkeys(key for values in flat for key in values)
+    aside = ("title", "source", "reading", "recipe")
+    rows = [(key, [_told(values.get(key)) for values in flat]) for key in keys if key not in aside]
+    return [row for row in rows if len(set(row[1])) > 1]
+
+
+def _overlays(runs: Sequence[Gathered]) -> list[dict[str, Any]]:
+    """Return charts that hold a line of every run."""
+    keys = {"g_loss": "Loss of G", "d_loss": "Loss of D", "distance": "Estimated distance"}
+    keys |= {key: key.replace("_", " ").capitalize() for one in runs for key in one.measures}
+    charts = [overlay(title, key, [(one.name, one.records) for one in runs]) for key, title in keys.items()]
+    return [one for one in charts if one]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _told(value: Any) -> str:
+    """Return a setting as text."""
+    return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

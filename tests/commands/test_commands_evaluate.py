@@ -1,0 +1,234 @@
+"""`ms-gan evaluate` on a run, a checkpoint, a file of images, and statistics."""
+
+import json
+
+import numpy as np
+import pytest
+from run_folders import copy_run
+
+from ms_gan.data.digits import render_digits
+from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.sealed import read_sealed
+
+RANDOM = ("--extractor", "random-conv-v1", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def evaluated(finished, tmp_path_factory, mindspore_cpu, monkeypatch_module):
+    """Give a run that was evaluated with a short classifier, its result, and what was printed."""
+    from ms_gan.commands.evaluate import evaluate
+
+    run = copy_run(finished, tmp_path_factory.mktemp("evaluated") / "run")
+    lines = []
+    result = evaluate(run, num=150, device="cpu", announce=lines.append)
+    return run, result, lines
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module(tmp_path_factory):
+    """Give a short training of the classifier and a cache of its own, for all tests here."""
+    with pytest.MonkeyPatch.context() as patch:
+        from ms_gan.evaluation import classifier
+
+        patch.setattr(classifier, "_STEPS", 40)
+        patch.setattr(classifier, "_BATCH", 64)
+        patch.setenv("MS_GAN_DATA", str(tmp_path_factory.mktemp("cache")))
+        yield patch
+
+
+def test_every_metric_has_a_value_an_interval_and_a_floor(evaluated):
+    _, result, lines = evaluated
+    kinds = [metric["kind"] for metric in result["metrics"]]
+    expected = [
+        "fid",
+        "kid",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "classes",
+        "confidence",
+        "swd",
+        "nearest",
+        "copies",
+    ]
+    assert kinds == expected
+    for metric in result["metrics"]:
+        assert metric["low"] <= metric["value"] <= metric["high"], metric
+        assert metric["floor_low"] <= metric["floor"] <= metric["floor_high"], metric
+        assert any(metric["name"] in line for line in lines)
+
+
+def test_names_carry_numbers_and_extractor(evaluated):
+    names = {metric["kind"]: metric["name"] for metric in evaluated[1]["metrics"]}
+    assert names["fid"] == "fid150_mnist-cnn-v1"
+    assert names["swd"] == "swd150_pixels"
+
+
+def test_a_young_generator_is_worse_than_its_floor(evaluated):
+    metrics = {metric["kind"]: metric for metric in evaluated[1]["metrics"]}
+    for kind in ("fid", "kid", "swd", "classes"):
+        assert metrics[kind]["value"] > 2 * metrics[kind]["floor"], kind
+    for kind in ("recall", "coverage"):
+        assert metrics[kind]["value"] < metrics[kind]["floor"], kind
+
+
+def test_shares_add_up(evaluated):
+    classes = evaluated[1]["classes"]
+    assert sum(classes["generated"]) == pytest.approx(1, abs=1e-4)
+    assert sum(classes["real"]) == pytest.approx(1, abs=1e-4)
+    assert len(classes["names"]) == 10
+
+
+def test_the_run_keeps_the_result_pictures_and_page(evaluated):
+    run, result, _ = evaluated
+    (kept,) = (run / "evaluation").glob("*.json")
+    assert read_sealed(kept) == json.loads(json.dumps(result))
+    assert {path.name for path in (run / "evaluation").glob("*.png")} == {
+        f"{kept.stem}-first.png",
+        f"{kept.stem}-closest.png",
+    }
+    text = (run / "report.html").read_text()
+    assert "fid150_mnist-cnn-v1" in text
+    assert "Generated pictures over their nearest training pictures" in text
+    assert result["source"]["step"] == 50
+
+
+def test_the_same_again_gives_the_same_numbers(evaluated, mindspore_cpu):
+    from ms_gan.commands.evaluate import evaluate
+
+    run, result, _ = evaluated
+    again = evaluate(run, num=150, device="cpu", announce=lambda line: None)
+    assert again["metrics"] == result["metrics"]
+
+
+def test_fewer_held_out_images_are_announced_and_named(command, finished, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    outcome = command("evaluate", run, *RANDOM, "--json", tmp_path / "x.json")
+    assert outcome.status == 0, outcome.stderr
+    # The digits hold 200 for tests.
+    assert "200 images of either kind, not 10,000" in outcome.stdout
+    assert "fid200_random-conv-v1" in outcome.stdout
+    assert json.loads((tmp_path / "x.json").read_text())["protocol"]["real"] == 200
+
+
+def test_a_file_of_real_images_is_as_good_as_real(command, digits_folder, tmp_path):
+    images, _ = render_digits(200, 77)
+    np.save(tmp_path / "real.npy", (images[:, None] / 127.5 - 1).astype(np.float32))
+    outcome = command(
+        "evaluate", tmp_path / "real.npy", "--data-dir", digits_folder, *RANDOM, "--json", tmp_path / "x.json"
+    )
+    assert outcome.status == 0, outcome.stderr
+    metrics = {m["kind"]: m for m in json.loads((tmp_path / "x.json").read_text())["metrics"]}
+    assert metrics["kid"]["low"] < metrics["kid"]["floor"] < metrics["kid"]["high"]
+    assert metrics["precision"]["value"] == pytest.approx(metrics["precision"]["floor"], abs=0.12)
+    assert metrics["copies"]["value"] < 0.05
+
+
+def test_copies_of_training_images_are_found(command, digits_folder, tmp_path):
+    from ms_gan.data.sources import load_images
+
+    np.save(tmp_path / "copies.npy", load_images(folder=digits_folder).images[:200])
+    outcome = command(
+        "evaluate", tmp_path / "copies.npy", "--data-dir", digits_folder, *RANDOM, "--json", tmp_path / "x.json"
+    )
+    assert outcome.status == 0, outcome.stderr
+    metrics = {m["kind"]: m for m in json.loads((tmp_path / "x.json").read_text())["metrics"]}
+    assert metrics["copies"]["value"] == 1
+    assert metrics["copies"]["floor"] < 0.03
+
+
+def test_too_few_images_for_a_covariance_are_said_in_words(command, finished, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    outcome = command("evaluate", run, *RANDOM, "--num", 60)
+    assert outcome.status == 0, outcome.stderr
+    assert "60 images are too few for 128 features" in outcome.stdout
+    assert "kid60_random-conv-v1" in outcome.stdout
+
+
+def test_other_data_than_those_of_the_training_are_noted(command, finished, tmp_path, digits_folder):
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in digits_folder.iterdir():
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        (other / path.name).write_bytes(bytes(content))
+    run = copy_run(finished, tmp_path / "run")
+    outcome = command("evaluate", run, *RANDOM, "--num", 100, "--data-dir", other)
+    assert outcome.status == 0, outcome.stderr
+    assert "are not those that the run was trained on" in outcome.stdout
+
+
+def test_pictures_without_a_held_out_part_are_halved(command, tmp_path):
+    from PIL import Image
+
+    images, _ = render_digits(60, 5)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    np.save(tmp_path / "x.npy", images[:40, None])
+    outcome = command("evaluate", tmp_path / "x.npy", "--data-dir", folder, "--data", "pictures", "--device", "cpu")
+    assert outcome.status == 0, outcome.stderr
+    assert "no held-out part" in outcome.stdout
+    assert "30 generated against 30 real images" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--num", "5"), "--num 5: must be from 10"),
+        (("--seed", "-1"), "--seed -1"),
+        (("--extractor", "inception"), "--extractor inception: unknown"),
+        (("--data", "nothing"), "nothing"),
+        (("--data-dir", "/no/such/place"), "/no/such/place"),
+        (("--extractor", "statistics.npz"), "two .npz files"),
+    ],
+)
+def test_mistakes_end_with_one_line(command, finished, words, message):
+    outcome = command("evaluate", finished, *words, "--device", "cpu")
+    assert outcome.status == 2
+    assert outcome.stderr.count("\n") == 1
+    assert message in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no numbers", "cannot be read as a .npy file"),
+        (np.zeros((20, 28, 28), np.float32), "(20, 28, 28)"),
+        (np.zeros((5, 1, 28, 28), np.float32), "at least 10 images"),
+        (np.full((20, 1, 28, 28), 255.0, np.float32), "values up to 255"),
+        (np.full((20, 1, 28, 28), np.nan, np.float32), "NaN"),
+        (np.zeros((20, 1, 28, 28), np.int64), "not int64"),
+        (np.array([{}], object), "cannot be read"),
+        (None, "no such file"),
+    ],
+)
+def test_files_that_are_no_images_are_refused(command, digits_folder, tmp_path, content, message):
+    path = tmp_path / "x.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content, allow_pickle=True)
+    outcome = command("evaluate", path, "--data-dir", digits_folder, *RANDOM)
+    assert outcome.status == 2
+    assert outcome.stderr.count("\n") == 1
+    assert message in outcome.stderr
+
+
+def test_statistics_of_two_files(command, tmp_path):
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "fake.npz", features=rng.standard_normal((2000, 4)) + 1)
+    np.savez(tmp_path / "inception.npz", mu=np.zeros(4), sigma=np.eye(4))
+    outcome = command(
+        "evaluate", tmp_path / "fake.npz", "--extractor", tmp_path / "inception.npz", "--json", tmp_path / "x.json"
+    )
+    assert outcome.status == 0, outcome.stderr
+    (metric,) = json.loads((tmp_path / "x.json").read_text())["metrics"]
+    assert metric["name"] == "fid2k-unknown_inception"
+    assert metric["value"] == pytest.approx(4, rel=0.1)
+
+
+def test_an_untouched_run_is_still_one(evaluated):
+    assert RunFolder.open(evaluated[0]).history()

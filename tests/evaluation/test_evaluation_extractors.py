@@ -1,0 +1,267 @@
+"""The project's own classifier, random convolutions, and networks of the user's."""
+
+import dataclasses
+import os
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ms_gan.data.digits import render_digits
+from ms_gan.data.images import make_image_set
+from ms_gan.errors import UserError
+from ms_gan.evaluation.extractors import choose_extractor
+from ms_gan.evaluation.foreign import read_statistics
+from ms_gan.evaluation.random_features import FEATURES, random_features
+
+DIGITS = tuple("0123456789")
+
+
+def digits(count, seed, tmp_path):
+    images, labels = render_digits(count, seed)
+    return make_image_set(images[:, None], labels, DIGITS, "builtin", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def short(mindspore_cpu):
+    """Make the classifier's training a short one."""
+    with pytest.MonkeyPatch.context() as patch:
+        from ms_gan.evaluation import classifier
+
+        patch.setattr(classifier, "_STEPS", 40)
+        patch.setattr(classifier, "_BATCH", 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Give training and held-out digits."""
+    folder = tmp_path_factory.mktemp("digits")
+    return digits(1500, 1, folder), digits(300, 2, folder)
+
+
+@pytest.fixture(scope="module")
+def trained(short, data, tmp_path_factory):
+    """Give a classifier and the folder where it is kept."""
+    cache = tmp_path_factory.mktemp("cache")
+    return choose_extractor("auto", *data, lambda line: None, cache), cache
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Make a second training an error."""
+    from ms_gan.evaluation import extractors
+
+    def refuse(*_):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(extractors, "_train", refuse)
+
+
+def test_the_classifier_learns(trained, data):
+    found, _ = trained
+    assert found.name == "builtin-cnn-v1"
+    assert found.class_names == DIGITS
+    assert found.facts["accuracy"] > 0.6
+    assert (found.facts["tested_on"], found.facts["trained_on"]) == (300, 1500)
+    features, probabilities = found.measure(data[1].images)
+    assert (features.shape, probabilities.shape) == ((300, 64), (300, 10))
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (probabilities.argmax(axis=1) == data[1].labels).mean() == pytest.approx(found.facts["accuracy"])
+
+
+def test_it_is_taken_from_the_cache(trained, data, no_training):
+    found, cache = trained
+    again = choose_extractor("cnn", *data, lambda line: None, cache)
+    assert again.digest == found.digest
+    assert (again.measure(data[1].images[:70])[0] == found.measure(data[1].images[:70])[0]).all()
+
+
+def test_trained_again_it_is_the_same(trained, data, tmp_path):
+    assert choose_extractor("cnn", *data, lambda line: None, tmp_path).digest == trained[0].digest
+
+
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.999])
+def test_a_damaged_cache_is_not_used(trained, data, tmp_path, no_training, place):
+    (path,) = trained[1].glob("*.npz")
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    (tmp_path / path.name).write_bytes(content)
+    with pytest.raises(AssertionError, match="trained again"):
+        choose_extractor("auto", *data, lambda line: None, tmp_path)
+
+
+def test_other_data_have_another_classifier(trained, data, no_training):
+    other = dataclasses.replace(data[0], sha256=data[0].sha256[::-1])
+    with pytest.raises(AssertionError, match="trained again"):
+        choose_extractor("auto", other, data[1], lambda line: None, trained[1])
+
+
+def test_the_cache_holds_no_pickle(trained):
+    (path,) = trained[1].glob("*.npz")
+    with np.load(path, allow_pickle=False) as content:
+        assert all(content[name].dtype.kind in "fU" for name in content.files)
+
+
+def test_classes_that_are_missing_from_the_data_are_left_out(short, data, tmp_path, monkeypatch):
+    from ms_gan.evaluation import classifier
+
+    monkeypatch.setattr(classifier, "_STEPS", 4)
+    parts = []
+    for part in data:
+        chosen = np.isin(part.labels, (3, 8))
+        parts.append(dataclasses.replace(part, images=part.images[chosen], labels=part.labels[chosen]))
+    found = choose_extractor("auto", *parts, lambda line: None, tmp_path)
+    assert found.class_names == ("3", "8")
+    assert found.facts["accuracy"] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda train, test: (dataclasses.replace(train, labels=None), test), "no labels"),
+        (lambda train, test: (dataclasses.replace(train, labels=np.zeros(1500, np.uint8)), test), "of one class"),
+        (lambda train, test: (train, None), "no held-out part"),
+    ],
+)
+def test_without_labels_random_convolutions_are_taken_and_announced(data, change, reason):
+    lines = []
+    train, test = change(*data)
+    found = choose_extractor("auto", train, test, lines.append)
+    assert found.name == "random-conv-v1"
+    assert any(reason in line for line in lines)
+    with pytest.raises(UserError, match=f"--extractor cnn: .*{reason}"):
+        choose_extractor("cnn", train, test, lines.append)
+
+
+def test_random_features_are_the_same_everywhere(data):
+    images = data[0].images[:300]
+    features = random_features(images)
+    assert features.shape == (300, FEATURES)
+    assert np.allclose(random_features(images[:7]), features[:7], atol=1e-6), "blocks change something"
+    # A change of these numbers needs another version in the name.
+    ramp = np.arange(3 * 16 * 16, dtype=np.uint32).reshape(1, 3, 16, 16) % 251
+    assert np.allclose(random_features(ramp.astype(np.uint8))[0, [0, 1, 40, 127]], EXPECTED, atol=1e-4)
+
+
+EXPECTED = (0.22565, 0.25152, 0.07074, 0.19659)
+
+
+def test_random_features_see_noise_and_blur(data):
+    from ms_gan.evaluation.kernel import unbiased_mmd2
+
+    images = data[0].images
+    own = random_features(images[:700])
+    noise = np.random.default_rng(1).normal(0, 1, images[700:1400].shape)
+    found = [
+        unbiased_mmd2(own, random_features(np.clip(images[700:1400] + level * noise, 0, 255).astype(np.uint8)))
+        for level in (0, 15, 40)
+    ]
+    assert found[0] < found[1] < found[2]
+    # One of unbiased estimates for equal distributions lies around 0.
+    assert abs(found[0]) < 0.2 * found[1]
+
+
+def write_network(path, mindspore, size):
+    """Export a small network: the mean over 4 x 4 pixels."""
+    from mindspore import Tensor, nn
+
+    class Means(nn.Cell):
+        def construct(self, images):
+            return images.reshape((images.shape[0], -1))[:, :16] * 2.0
+
+    mindspore.export(
+        Means(), Tensor(np.zeros((50, 1, size, size), np.float32)), file_name=str(path), file_format="MINDIR"
+    )
+
+
+def test_a_mindir_file_is_an_extractor(mindspore_cpu, data, tmp_path):
+    path = tmp_path / "my_net.mindir"
+    write_network(path, mindspore_cpu, 28)
+    found = choose_extractor(str(path), *data, lambda line: None)
+    assert found.name.startswith("my-net-")
+    features, probabilities = found.measure(data[0].images[:100])
+    assert probabilities is None
+    expected = (data[0].images[:100].reshape(100, -1)[:, :16] / 127.5 - 1) * 2
+    assert np.allclose(features, expected, atol=1e-5)
+
+
+def test_an_onnx_file_is_an_extractor(data, tmp_path, monkeypatch):
+    class Session:
+        def __init__(self, path, providers):
+            assert path.endswith("net.onnx")
+
+        def get_inputs(self):
+            return [types.SimpleNamespace(name="images")]
+
+        def run(self, outputs, inputs):
+            return [inputs["images"].mean(axis=(2, 3), keepdims=True)]
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", types.SimpleNamespace(InferenceSession=Session))
+    (tmp_path / "net.onnx").write_bytes(b"a network")
+    found = choose_extractor(str(tmp_path / "net.onnx"), *data, lambda line: None)
+    features, _ = found.measure(data[0].images[:60])
+    assert np.allclose(features[:, 0], data[0].images[:60].mean(axis=(1, 2, 3)) / 127.5 - 1, atol=1e-5)
+
+
+def test_onnx_without_its_runtime_says_what_to_install(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (tmp_path / "net.onnx").write_bytes(b"a network")
+    with pytest.raises(UserError, match="pip install onnxruntime"):
+        choose_extractor(str(tmp_path / "net.onnx"), *data, lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("missing.mindir", None, "no such file"),
+        ("broken.mindir", b"no network", "cannot be loaded"),
+        ("net.pt", b"", "unknown; give auto, cnn"),
+        ("cnnn", None, "unknown; give auto, cnn"),
+    ],
+)
+def test_what_is_no_extractor_is_refused(mindspore_cpu, data, tmp_path, name, content, word):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=word):
+        choose_extractor(str(tmp_path / name), *data, lambda line: None)
+
+
+def test_statistics_are_read_from_either_kind_of_file(tmp_path):
+    features = np.random.default_rng(1).standard_normal((50, 3))
+    np.savez(tmp_path / "features.npz", features=features)
+    np.savez(tmp_path / "statistics.npz", mu=features.mean(axis=0), sigma=np.cov(features.T))
+    (one, count), (other, unknown) = (read_statistics(tmp_path / f"{name}.npz") for name in ("features", "statistics"))
+    assert (count, unknown) == (50, None)
+    assert np.allclose(one.covariance, other.covariance)
+    assert np.allclose(one.mean, other.mean)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "word"),
+    [
+        ({"mu": np.zeros(3)}, "must hold mu"),
+        ({"mu": np.zeros(3), "sigma": np.eye(2)}, "needs a sigma of 3 x 3"),
+        ({"features": np.zeros(3)}, r"shape \(N, d\)"),
+        ({"mu": np.array(["a"]), "sigma": np.eye(1)}, "must hold numbers"),
+        ({"mu": np.array([{}], object), "sigma": np.eye(1)}, "cannot be read"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, arrays, word):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(UserError, match=word):
+        read_statistics(tmp_path / "x.npz")
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_on_mnist_it_reaches_its_accuracy(mindspore_cpu, tmp_path):
+    from ms_gan.data.sources import load_images
+
+    folder = Path(os.environ.get("MS_GAN_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data") / "mnist"
+    if not folder.is_dir():
+        pytest.skip(f"no real MNIST in {folder} (set MS_GAN_TEST_DATA)")
+    train, test = (load_images("mnist", folder, split) for split in ("train", "test"))
+    assert choose_extractor("cnn", train, test, print, tmp_path).facts["accuracy"] >= 0.992

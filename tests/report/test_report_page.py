@@ -1,0 +1,274 @@
+"""The page itself: what is on it, that it needs no other file, and that it works in a browser."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_folders import copy_run
+
+from ms_gan.report import embedding, write_comparison, write_report
+from ms_gan.report.gather import gather
+from ms_gan.report.ranking import rank
+from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.history import append_record
+from ms_gan.runs.sealed import write_sealed
+
+METRICS = {
+    "fid": ("lower", 12.0, 0.1),
+    "precision": ("higher", 0.6, 0.9),
+    "recall": ("higher", 0.4, 0.9),
+    "copies": ("floor", 0.01, 0.01),
+    "swd": ("lower", 0.2, 0.02),
+}
+
+
+def result(step=50, width=1.0, **changes) -> dict:
+    """Return what `ms-gan evaluate` writes, with other numbers on request."""
+    metrics = []
+    for kind, (better, value, floor) in METRICS.items():
+        value = changes.pop(kind, value)
+        metric = {"kind": kind, "name": f"{kind}10k_cnn", "title": kind, "value": value, "floor": floor}
+        interval = {"low": value - width, "high": value + width, "floor_low": 0.0, "floor_high": 1.0}
+        metrics.append(metric | interval | {"better": better, "reading": "how to read it"})
+    protocol = {
+        "generated": 10_000,
+        "real": 10_000,
+        "extractor": "cnn",
+        "extractor_digest": "d" * 64,
+        "extractor_facts": {"accuracy": 0.995},
+        "reference_sha256": "r" * 64,
+        "unseen": True,
+        "seed": 1,
+        "interval": "95 %",
+    }
+    return {
+        "source": {"file": "Generator.ckpt", "step": step},
+        "protocol": protocol | changes,
+        "notices": [],
+        "metrics": metrics,
+        "classes": {"names": ["0", "1"], "generated": [0.01, 0.99], "real": [0.5, 0.5], "missing": ["0"]},
+        "date": "2026-11-22T12:00:00+00:00",
+    }
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> RunFolder:
+    """Give a run that may be written to."""
+    return RunFolder(copy_run(finished, tmp_path / "first"))
+
+
+@pytest.fixture
+def pair(run, tmp_path) -> list[RunFolder]:
+    """Give two runs."""
+    return [run, RunFolder(copy_run(run.path, tmp_path / "second"))]
+
+
+class Outside(HTMLParser):
+    """Collects what a page would load, and its visible text."""
+
+    def __init__(self):
+        super().__init__()
+        self.loads: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in ("src", "href", "poster", "data", "srcset", "action") and not value.startswith(("data:", "#")):
+                self.loads.append(f"{tag} {name}={value[:80]}")
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(page: Path) -> Outside:
+    parser = Outside()
+    parser.feed(page.read_text(encoding="utf-8"))
+    return parser
+
+
+def test_it_loads_nothing(run):
+    page = write_report(run)
+    assert page == run.path / "report.html"
+    assert read(page).loads == []
+    text = page.read_text()
+    assert not re.search(r"url\(\s*['\"]?(?!data:)", text)
+    assert "@import" not in text
+    assert "fetch(" not in text
+    assert "XMLHttpRequest" not in text
+
+
+def test_it_tells_what_was_run_and_how_to_repeat_it(run):
+    text = " ".join(read(write_report(run)).text)
+    assert "MLP GAN on MNIST" in text
+    assert f"ms-gan train --config {run.config_file}" in text
+    assert run.data_digest() in text
+    assert "mindspore" in text
+    assert "The run is complete: 50 steps." in text
+    assert "Not measured yet." in text
+
+
+def test_the_slider_holds_every_grid(run):
+    text = write_report(run).read_text()
+    frames = json.loads(re.search(r"data-frames>(.*?)</script>", text, re.S)[1])
+    assert [frame["label"].split(" ·")[0] for frame in frames] == [f"step {step}" for step in run.grid_pictures()]
+    assert all(frame["src"].startswith("data:image/") for frame in frames)
+
+
+def test_an_evaluation_is_shown_with_its_floor(run):
+    write_sealed(run.path / "evaluation" / "x.json", result())
+    text = " ".join(read(write_report(run)).text)
+    for word in ("fid10k_cnn", "12.0", "11.0 to 13.0", "0.100", "Class 0 is 1.0 % of the output", "99.50 %"):
+        assert word in text
+
+
+def test_a_damaged_evaluation_is_left_out_with_a_note(run):
+    write_sealed(run.path / "evaluation" / "x.json", result())
+    path = run.path / "evaluation" / "x.json"
+    path.write_text(path.read_text().replace("12.0", "13.0"))
+    write_sealed(run.path / "evaluation" / "y.json", {"some": "thing"})
+    text = " ".join(read(write_report(run)).text)
+    assert "x.json cannot be read and is left out" in text
+    assert "y.json cannot be read and is left out" in text
+    assert "Not measured yet." in text
+
+
+def test_a_run_that_has_just_begun_has_a_page(run):
+    run.history_file.unlink()
+    shutil.rmtree(run.images)
+    shutil.rmtree(run.checkpoints)
+    run.animation.unlink()
+    assert "not complete" in write_report(run).read_text()
+
+
+def test_names_are_escaped(run, tmp_path):
+    odd = tmp_path / "<img src=x onerror=alert(1)>"
+    run.path.rename(odd)
+    assert "<img src=x" not in write_report(RunFolder(odd)).read_text()
+
+
+def test_frames_fit_their_room(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(1)
+    paths = []
+    for number in range(9):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(rng.integers(0, 256, (120, 120), np.uint8)).save(path)
+        paths.append(path)
+    whole = embedding.frames(paths, 10**9)
+    assert [index for index, _ in whole] == list(range(9))
+    few = embedding.frames(paths, 30_000)
+    assert sum(len(uri) for _, uri in few) < 32_000
+    assert few[-1][0] == 8
+    assert [index for index, _ in embedding.frames(paths, 1)] == [8]
+
+
+def test_ranking_by_evaluation_marks_those_whose_intervals_meet(pair):
+    third = RunFolder(copy_run(pair[0].path, pair[0].path.parent / "third"))
+    for run, fid in zip((*pair, third), (12.0, 11.5, 20.0), strict=True):
+        write_sealed(run.path / "evaluation" / "x.json", result(fid=fid))
+    found = rank([gather(run) for run in (*pair, third)])
+    assert [(place, name) for place, name, _ in found.rows] == [
+        (1, "second"),
+        (2, "first"),
+        (3, "third"),
+        (None, "real images"),
+    ]
+    assert [cells[0].best for _, _, cells in found.rows[:3]] == [True, True, False]
+    assert [cells[0].text for _, _, cells in found.rows] == ["11.5", "12.0", "20.0", "0.100"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"generated": 1000}, {"extractor_digest": "e" * 64}, {"unseen": False}, {"seed": 2}]
+)
+def test_different_protocols_are_never_ranked(pair, change):
+    for run, differs in zip(pair, ({}, change), strict=True):
+        write_sealed(run.path / "evaluation" / "x.json", result(**differs))
+    found = rank([gather(run) for run in pair])
+    assert all(place is None for place, _, _ in found.rows)
+    assert "different protocols" in found.explained
+
+
+def test_without_evaluations_the_histories_rank(pair):
+    for run, values in zip(pair, ((0.3, 0.2), (0.4, 0.1)), strict=True):
+        for state in run.checkpoints.glob("state-*"):
+            (state / "history.jsonl").unlink(missing_ok=True)
+        records = run.history()[-2:]
+        run.history_file.unlink()
+        for record, value in zip(records, values, strict=True):
+            append_record(run.history_file, {**record, "sliced_wasserstein": value})
+    found = rank([gather(run) for run in pair])
+    assert [(place, name, cells[0].text) for place, name, cells in found.rows] == [
+        (1, "second", "0.100"),
+        (2, "first", "0.200"),
+    ]
+
+
+def test_several_runs_in_one_page(pair, tmp_path):
+    page = write_comparison(pair, tmp_path / "both.html")
+    parser = read(page)
+    assert parser.loads == []
+    text = " ".join(parser.text)
+    assert "2 runs side by side" in text
+    assert "No run has been evaluated yet" in text
+    assert text.count("In plain words") == 2
+
+
+def test_a_folder_that_is_no_run_is_refused(command, tmp_path):
+    outcome = command("report", tmp_path)
+    assert outcome.status == 2
+    assert outcome.stderr.count("\n") == 1
+    assert "is no run folder" in outcome.stderr
+
+
+def test_the_command_draws_the_walk_and_names_the_page(command, run):
+    outcome = command("report", run.path, "--device", "cpu")
+    assert outcome.status == 0, outcome.stderr
+    assert (run.path / "interpolation.png").is_file()
+    assert "Each row walks" in (run.path / "report.html").read_text()
+    assert "twice" in command("report", run.path, run.path).stderr
+
+
+def chromium():
+    """Start Chromium, or skip the test with the reason."""
+    sync = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    path = next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
+    if path is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    return sync, path
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_in_a_browser_the_slider_works(run, width, height):
+    sync, path = chromium()
+    write_sealed(run.path / "evaluation" / "x.json", result())
+    page_file = write_report(run)
+    with sync.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": height})
+        trouble = []
+        page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("request", lambda request: trouble.append(request.url) if "://" in request.url[:9] else None)
+        page.goto(page_file.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "wider than the screen"
+        label, frame, slider = (page.locator(f"[data-{name}]") for name in ("label", "frame", "slider"))
+        steps = [f"step {step}" for step in run.grid_pictures()]
+        assert label.inner_text().startswith(steps[-1])
+        last = frame.get_attribute("src")
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        page.mouse.click(box["x"] + 3, box["y"] + box["height"] / 2)
+        assert label.inner_text().startswith(steps[0])
+        assert frame.get_attribute("src") != last
+        page.locator("[data-play]").click()
+        page.wait_for_function("n => document.querySelector('[data-slider]').value == n", arg=str(len(steps) - 1))
+        assert frame.get_attribute("src") == last
+        browser.close()
+    assert [word for word in trouble if word != page_file.as_uri()] == []
