@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "animate": "ms_gan.commands.show",
+    "evaluate": "ms_gan.commands.evaluate",
     "generate": "ms_gan.commands.generate",
     "load_config": "ms_gan.config",
     "load_generator": "ms_gan.commands.generate",
@@ -18,7 +19,9 @@ _PUBLIC = {
     "plot": "ms_gan.commands.show",
     "resume": "ms_gan.commands.train",
     "show_data": "ms_gan.commands.data",
+    "sweep": "ms_gan.commands.sweep",
     "train": "ms_gan.commands.train",
+    "write_report": "ms_gan.report",
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])

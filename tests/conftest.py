@@ -142,3 +142,35 @@ def finished(train_here) -> Path:
 def finished_150(train_here) -> Path:
     """Give the same run, 150 steps long from the start; not to be written to."""
     return train_here("--steps", 3 * STEPS)
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """Give a function that lets something happen once, while a step of a run is under way."""
+    from ms_gan.data.stream import BatchStream
+
+    original = BatchStream.batch
+
+    def at_step(step, event):
+        waiting = [event]
+
+        def batch(self, index):
+            if index == step - 1 and waiting:
+                waiting.pop()()
+            return original(self, index)
+
+        monkeypatch.setattr(BatchStream, "batch", batch)
+
+    return at_step
+
+
+@pytest.fixture
+def begin(command, digits_folder, tmp_path):
+    """Give a function that begins the run of the fixture `finished` and returns its folder and result."""
+
+    def begin(*arguments):
+        run = tmp_path / "begun"
+        basis = ("train", "--data-dir", digits_folder, "--out", run, "--steps", STEPS, *CADENCES, "--device", "cpu")
+        return run, command(*basis, *arguments)
+
+    return begin

@@ -10,7 +10,8 @@ import numpy as np
 from ms_gan.config import read_config, to_mapping
 
 # Times, places and the console differ from run to run; of the states all but the newest depend on where it stopped.
-_ASIDE = {"log.txt", ".lock", "environment.json"}
+_ASIDE = {"log.txt", ".lock", "environment.json", "report.html"}
+_ASIDE_KEYS = {"seconds", "crc32"}
 
 
 def differences(one: Path, other: Path, free: tuple[str, ...] = ()) -> list[str]:
@@ -56,9 +57,13 @@ def _same(one: Path, other: Path, free: tuple[str, ...]) -> bool:
 def _content(path: Path, free: tuple[str, ...]):
     if path.name == "history.jsonl":
         records = [json.loads(line) for line in path.read_text().splitlines()]
-        return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
+        return [{key: value for key, value in record.items() if key not in _ASIDE_KEYS} for record in records]
     if path.name == "position.json":
-        return json.loads(path.read_text())["step"]
+        return {
+            key: value for key, value in json.loads(path.read_text()).items() if key in ("step", "rollbacks", "best")
+        }
+    if path.name == "index.json":
+        return json.loads(path.read_text())
     if path.name == "config.yaml":
         return {key: value for key, value in to_mapping(read_config(path)).items() if key not in free}
     return path.read_bytes()

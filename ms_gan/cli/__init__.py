@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    from ms_gan.cli import data, training, using
+    from ms_gan.cli import data, judging, measuring, training, using
 
     parser = argparse.ArgumentParser(
         prog="ms-gan",
@@ -57,7 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     training.add_commands(commands)
+    measuring.add_commands(commands)
     using.add_commands(commands)
+    judging.add_commands(commands)
     data.add_commands(commands)
     return parser
 

@@ -2,7 +2,6 @@
 
 import argparse
 import functools
-from pathlib import Path
 
 from ms_gan.cli.words import device_options
 from ms_gan.config import load_config, recipe_names
@@ -41,23 +40,16 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="run folder (runs/<recipe>-<date-time>)")
     output.add_argument("--save-every", type=int, metavar="STEPS", help="save the state to resume from (each epoch)")
+    output.add_argument("--keep", type=int, metavar="N", help="checkpoints of the networks that are kept (all)")
+    output.add_argument("--keep-best", metavar="MEASURE", help="keep the best networks too, by sliced_wasserstein")
+    output.add_argument("--evaluate-every", type=int, metavar="STEPS", help="measure the pictures (never)")
     output.add_argument("--log-every", type=int, metavar="STEPS", help="log and record the losses (10)")
     start = parser.add_argument_group("start")
     start.add_argument("--resume", metavar="RUN", help="go on with a run folder; ends with the same bits")
     start.add_argument("--init-generator", metavar="CKPT", help="start G from a checkpoint")
     start.add_argument("--init-discriminator", metavar="CKPT", help="start D from a checkpoint")
+    start.add_argument("--on-nan", choices=("stop", "rollback"), help="or go back, and on with other batches (stop)")
     start.add_argument("--dry-run", action="store_true", help="print the configuration and the plan, train nothing")
-    device_options(parser)
-
-    parser = commands.add_parser("compare", help="graph mode against PyNative: time, memory, and the same bits?")
-    parser.set_defaults(run=run_compare)
-    parser.add_argument("--config", default="mlp", metavar="NAME", help="recipe or .yaml file (mlp)")
-    parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting")
-    parser.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder with data; what it holds is recognised")
-    parser.add_argument("--steps", type=int, default=100, metavar="N", help="steps of each run (100)")
-    parser.add_argument("--repeats", type=int, default=3, metavar="R", help="runs of each mode (3)")
-    parser.add_argument("--out", metavar="DIR", help="folder of the result (runs/compare-<recipe>-<date-time>)")
     device_options(parser)
 
     parser = commands.add_parser("summary", help="print the layers of a recipe's networks")
@@ -84,6 +76,10 @@ def run_train(options: argparse.Namespace) -> None:
         "minutes": options.minutes,
         "log_every": options.log_every,
         "saving.state_every": options.save_every,
+        "saving.networks_keep": options.keep,
+        "saving.best": options.keep_best,
+        "evaluation.every": options.evaluate_every,
+        "on_nan": options.on_nan,
     }
     device = {"device": options.device, "require_ascend": options.require_ascend}
     common = {"settings": options.set, "overrides": overrides}
@@ -107,17 +103,6 @@ def run_train(options: argparse.Namespace) -> None:
             init_generator=options.init_generator,
             init_discriminator=options.init_discriminator,
         )
-
-
-def run_compare(options: argparse.Namespace) -> None:
-    """Compare the modes."""
-    from ms_gan.commands.compare import compare
-
-    data = {"data.source": options.data, "data.folder": options.data_dir and str(Path(options.data_dir).absolute())}
-    device = ["--device", options.device, *(["--require-ascend"] if options.require_ascend else [])]
-    config = load_config(options.config, options.set, data)
-    written = compare(config, steps=options.steps, repeats=options.repeats, out=options.out, device=device)
-    print(f"wrote {written / 'compare.json'} and {written / 'compare.png'}")
 
 
 def run_summary(options: argparse.Namespace) -> None:

@@ -38,10 +38,16 @@ class Console:
 
     def _append(self, text: str) -> None:
         try:
-            with open(self._log, "a", encoding="utf-8") as stream:
-                stream.write(text + "\n")
+            with open(self._log, "a", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.write(without_home(text) + "\n")
         except OSError as error:
             raise UserError(cannot_write(self._log, error)) from error
+
+
+def without_home(text: str) -> str:
+    """Return a text in which the user's home folder is written as ~."""
+    home = str(Path.home())
+    return text.replace(home, "~") if len(home) > 1 else text
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ms_gan
+from ms_gan.commands.console import without_home
 from ms_gan.data.images import ImageSet
 from ms_gan.device import DeviceChoice, describe_machine
 from ms_gan.training.plan import Plan
@@ -66,7 +67,4 @@ def _without_home(value: Any) -> Any:
         return {key: _without_home(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_without_home(entry) for entry in value]
-    home = str(Path.home())
-    if isinstance(value, str) and len(home) > 1:
-        return value.replace(home, "~")
-    return value
+    return without_home(value) if isinstance(value, str) else value

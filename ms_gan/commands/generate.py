@@ -119,7 +119,7 @@ def generate(
         raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
     if not all(math.isfinite(scale) for scale in latent_scales):
         raise UserError(f"--latent-scale {' '.join(map(str, latent_scales))}: must be finite numbers")
-    from ms_gan.commands.recording import draw_images
+    from ms_gan.commands.drawing import draw_images
 
     generator, settings = load_generator(source, config)
     if training_grid:
@@ -150,7 +150,7 @@ def generate(
 
 def _scales(generator, latents, scales: Sequence[float], rows: int, columns: int, out: Path) -> Path:
     """Draw recipe 2's study: the same latents, scaled, normalised by the batch and by the moving statistics."""
-    from ms_gan.commands.recording import draw_images
+    from ms_gan.commands.drawing import draw_images
 
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: --latent-scale draws one picture; its name must end in .png")

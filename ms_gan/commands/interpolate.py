@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ms_gan.commands.drawing import draw_images
 from ms_gan.commands.generate import load_generator
-from ms_gan.commands.recording import draw_images
 from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.pictures.animation import save_gif, save_strip

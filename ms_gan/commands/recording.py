@@ -1,91 +1,77 @@
 """The listener of a training run: its console, history, pictures and checkpoints."""
 
-import math
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
 from tqdm import tqdm
 
-from ms_gan.commands.console import Console, duration
-from ms_gan.config import Config
-from ms_gan.data.stream import fixed_latents
-from ms_gan.errors import TrainingDiverged
-from ms_gan.objectives import LOSSES
+from ms_gan.commands.best import BestKeeper
+from ms_gan.commands.console import duration
+from ms_gan.commands.finite import NotFinite, first_not_finite
+from ms_gan.commands.job import Job
+from ms_gan.commands.lines import describe_record
+from ms_gan.commands.measures import Measures
+from ms_gan.commands.notes import note_events
+from ms_gan.config import to_mapping
 from ms_gan.pictures.grid import save_grid
 from ms_gan.runs.checkpoints import save_network
-from ms_gan.runs.folder import RunFolder
-from ms_gan.runs.history import append_record, sync_history
+from ms_gan.runs.history import append_record, read_history, sync_history
 from ms_gan.runs.state import save_state
 from ms_gan.training.loop import Position
 from ms_gan.training.optimizers import learning_rate
-from ms_gan.training.plan import Plan
-from ms_gan.training.steps import Players
-
-
-def draw_images(generator: nn.Cell, latents: np.ndarray, *, batch_statistics: bool = False) -> np.ndarray:
-    """Let a generator draw, in batches.
-
-    Parameters
-    ----------
-    generator : nn.Cell
-        The generator.
-    latents : array, float32 (N, n)
-        One latent vector per image.
-    batch_statistics : bool
-        Normalise by the statistics of all N images at once, as in training, rather than by the moving ones.
-
-    Returns
-    -------
-    array, float32 (N, C, S, S), in [-1, 1]
-    """
-    # Copies: asnumpy shares the parameter's memory.
-    moving = [parameter.asnumpy().copy() for parameter in _statistics(generator)] if batch_statistics else []
-    generator.set_train(batch_statistics)
-    size = len(latents) if batch_statistics else 256
-    try:
-        parts = [generator(Tensor(latents[i : i + size])).asnumpy() for i in range(0, len(latents), size)]
-    finally:
-        generator.set_train()
-        for parameter, value in zip(_statistics(generator) if moving else (), moving, strict=True):
-            parameter.set_data(Tensor(value))
-    return np.concatenate(parts)
-
-
-def _statistics(network: nn.Cell) -> list[ms.Parameter]:
-    """Return what batch normalisation moves along."""
-    return [parameter for parameter in network.get_parameters() if not parameter.requires_grad]
+from ms_gan.training.watch import CollapseWatch
 
 
 class Recorder:
-    """Keeps and shows what a run does; see :class:`ms_gan.training.Listener`."""
+    """Keeps and shows what a run does; see :class:`ms_gan.training.Listener`.
 
-    def __init__(self, config: Config, plan: Plan, run: RunFolder, players: Players, console: Console, start: Position):
-        self._config, self._plan, self._run, self._players = config, plan, run, players
-        self._console = console
-        self._latents = fixed_latents(
-            config.samples.seed, config.samples.rows * config.samples.columns, config.latent.size
-        )
-        self._window = (start.step, time.perf_counter())
-        self._first_step = start.step + 1
+    Parameters
+    ----------
+    job : Job
+        The run.
+    position : Position
+        Where it begins or goes on.
+    best : dict or None
+        What was noted of the best networks up to there.
+    """
+
+    def __init__(self, job: Job, position: Position, best: dict | None):
+        self._job, self._config, self._plan, self._run = job, job.config, job.plan, job.run
+        self._players, self._console = job.players, job.console
+        self._measures = Measures(job.config, job.images.images, job.players.generator)
         self._bar = (
-            tqdm(total=plan.total_steps, initial=start.step, unit="step", dynamic_ncols=True, smoothing=0.05)
+            tqdm(total=job.plan.total_steps, unit="step", dynamic_ncols=True, smoothing=0.05)
             if sys.stderr.isatty()
             else None
         )
+        self._first_step = position.step + 1
         self.seconds: dict[str, float] = defaultdict(float)
         """Seconds spent on pictures, saving and logging."""
         self.ms_per_step: list[float] = []
         """Milliseconds per step between two records, the first step (compiling) left out."""
+        self.go_on(position, best)
+
+    def go_on(self, position: Position, best: dict | None) -> None:
+        """Take `position`, up to which the history goes, for where the run is."""
+        self._window = (position.step, time.perf_counter())
+        self._checked = -1
+        self._best = BestKeeper(self._run, self._players, self._config.saving.best, best)
+        self._watch = CollapseWatch(accuracy=self._config.objective.loss != "wasserstein")
+        for record in read_history(self._run.history_file) if self._run.history_file.exists() else ():
+            self._watch.see(record)
+        if self._bar is not None:
+            self._bar.reset(self._plan.total_steps)
+            # Steps that were done before tell nothing of the pace.
+            self._bar.initial = self._bar.n = self._bar.last_print_n = position.step
+            self._bar.refresh()
 
     def on_step(self, position: Position) -> None:
         """Move the bar."""
-        if position.step == self._first_step:
+        if position.step == self._first_step and not self.seconds["first step"]:
             # The first step compiles; it would spoil the rate.
             self.seconds["first step"] = time.perf_counter() - self._window[1]
             self._window = (position.step, time.perf_counter())
@@ -93,27 +79,34 @@ class Recorder:
             self._bar.update(position.step - self._bar.n)
 
     def on_record(self, position: Position, numbers: dict[str, float]) -> None:
-        """Write the record to the history and show it."""
+        """Write the record to the history and show it; warn of what looks wrong, and end where nothing is right."""
+        bad = self._not_finite(position, numbers)
+        measured = {} if bad else self._measure(position.step)
         with self._timed("logging"):
-            record = self._record(position, numbers)
+            record = self._record(position, numbers, measured)
             append_record(self._run.history_file, record)
             self._show(record)
-        if not all(math.isfinite(value) for value in numbers.values()):
-            raise TrainingDiverged(
-                f"step {position.step}: {_first_bad(numbers)} is not finite, the training has diverged; "
-                f"states before it are in {self._run.checkpoints}. Try a smaller learning rate, "
-                "for example --set discriminator_optimizer.lr=5e-5"
-            )
+            for notice in (notices := self._watch.see(record)):
+                self._console.line(f"Warning: {notice.text}")
+            if notices:
+                note_events(self._job, position)
+        if bad := bad or next((name for name, value in measured.items() if value != value), None):
+            raise NotFinite(position.step, bad)
+        with self._timed("saving"):
+            line = self._best.see(record)
+        if line:
+            (self._console.line if self._bar is None else self._console.note)(line)
 
     def on_samples(self, position: Position) -> None:
         """Draw the grid from the fixed latents."""
         with self._timed("pictures"):
-            images = draw_images(self._players.generator, self._latents)
+            images = self._measures.grid(position.step)
             path = self._run.grid_picture(position.step)
             save_grid(path, images, self._config.samples.rows, self._config.samples.columns)
 
     def on_networks(self, position: Position) -> None:
         """Save G and D, each alone."""
+        self._check(position)
         with self._timed("saving"):
             epoch = self._plan.epoch_of(position.step) if self._plan.ends_epoch(position.step) else None
             files = self._run.network_files(position.step, epoch)
@@ -123,9 +116,10 @@ class Recorder:
 
     def on_state(self, position: Position) -> None:
         """Save all that resuming needs."""
+        self._check(position)
         with self._timed("saving"):
             sync_history(self._run.history_file)
-            save_state(self._run.checkpoints, self._players, position)
+            keep_state(self._job, position, self._best.note)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -143,7 +137,31 @@ class Recorder:
             # ms/step is of training alone.
             self._window = (self._window[0], self._window[1] + spent)
 
-    def _record(self, position: Position, numbers: dict[str, float]) -> dict[str, float]:
+    def _check(self, position: Position) -> None:
+        """Raise NotFinite where a parameter is not finite."""
+        if bad := self._not_finite(position, {}):
+            raise NotFinite(position.step, bad)
+
+    def _not_finite(self, position: Position, numbers: dict[str, float]) -> str | None:
+        """Return what is NaN or infinite; parameters are looked at once a step."""
+        if position.step == self._checked:
+            return None
+        self._checked = position.step
+        with self._timed("checks"):
+            return first_not_finite(numbers, self._players)
+
+    def _measure(self, step: int) -> dict[str, float]:
+        """Return what is measured on pictures after step `step`, only where the cadences say so."""
+        measured: dict[str, float] = {}
+        if self._plan.samples_due(step):
+            with self._timed("pictures"):
+                measured |= self._measures.diversity(step)
+        if self._plan.evaluation_due(step):
+            with self._timed("evaluation"):
+                measured |= self._measures.evaluate()
+        return measured
+
+    def _record(self, position: Position, numbers: dict[str, float], measured: dict[str, float]) -> dict[str, float]:
         record = {"step": position.step, "epoch": self._plan.epoch_of(position.step), **numbers}
         if self._config.objective.penalty == "none":
             del record["penalty"]
@@ -153,6 +171,9 @@ class Recorder:
             section = getattr(self._config, f"{role}_optimizer")
             progress = min(1.0, (position.step - 1) / (section.lr_steps or 1))
             record[f"{role[0]}_lr"] = learning_rate(section, progress)
+        record |= measured
+        if position.rollbacks:
+            record["rollbacks"] = position.rollbacks
         record["seconds"] = round(position.seconds, 3)
         return record
 
@@ -186,32 +207,16 @@ class Recorder:
         return duration((self._plan.total_steps - record["step"]) * typical / 1000)
 
 
-def describe_record(config: Config, plan: Plan, record: dict[str, float]) -> str:
-    """Return the numbers of a record as one aligned piece of text."""
-    total = plan.total_steps
-    width = len(str(total)) if total else 6
-    parts = [
-        f"epoch {record['epoch']:3d}",
-        f"step {record['step']:{width}d}" + (f"/{total}" if total else ""),
-        f"loss_d {record['d_loss']:7.4f}",
-        f"loss_g {record['g_loss']:7.4f}",
-    ]
-    if "distance" in record:
-        parts.append(f"distance {record['distance']:8.4f}")
-    else:
-        parts.append(f"D(real) {record['d_real']:.3f}")
-        parts.append(f"D(fake) {record['d_fake']:.3f}")
-    if config.updates.real_and_fake == "in_turn":
-        parts.append(f"accuracy {100 * record['d_accuracy']:5.1f} %")
-    if "penalty" in record:
-        parts.append(f"penalty {record['penalty']:7.4f}")
-    return "  ".join(parts)
-
-
-def reading_of(config: Config) -> str:
-    """Return the line that tells what the numbers mean."""
-    return config.reading or LOSSES[config.objective.loss].reading
-
-
-def _first_bad(numbers: dict[str, float]) -> str:
-    return next(name for name, value in numbers.items() if not math.isfinite(value))
+def keep_state(job: Job, position: Position, best: dict | None) -> None:
+    """Save a state with copies of what else of the run can be lost: history, configuration, best networks."""
+    run = job.run
+    about = {
+        "due": position.step == 0 or job.plan.state_due(position.step),
+        "recorded": job.plan.record_due(position.step),
+        "best": best,
+        "config": to_mapping(job.config),
+        "data": job.images.sha256,
+        "steps_per_epoch": job.plan.steps_per_epoch,
+    }
+    files = [run.history_file] if run.history_file.exists() else []
+    save_state(run.checkpoints, job.players, position, about, [*files, *(run.best_files() if best else ())])

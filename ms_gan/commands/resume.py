@@ -1,16 +1,13 @@
-"""Going on with a run: which settings may change, and what is taken back before."""
+"""Going on with a run: what was asked of it, and which settings may change."""
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ms_gan.commands.show import animate, plot
 from ms_gan.config import Config, build_config, to_mapping
 from ms_gan.config.load import overlay
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
-from ms_gan.runs.history import keep_records
-from ms_gan.training.plan import Plan
+from ms_gan.runs.stored import find_stored
 
 # What changes neither the parameters of the steps done nor those to come; everything else is refused.
 _FREE = (
@@ -19,6 +16,8 @@ _FREE = (
     "minutes",
     "mode",
     "log_every",
+    "on_nan",
+    "max_rollbacks",
     "data.source",
     "data.folder",
     "samples.every",
@@ -26,6 +25,9 @@ _FREE = (
     "saving.networks_every",
     "saving.networks_keep",
     "saving.state_every",
+    "saving.best",
+    "evaluation.every",
+    "evaluation.measures",
     "title",
     "source",
     "reading",
@@ -55,32 +57,37 @@ def merge_resumed(stored: Config, settings: Iterable[str], overrides: dict[str, 
     return changed
 
 
-def take_back(run: RunFolder, before: Plan, plan: Plan, step: int) -> None:
-    """Remove what is beyond `step`, and what was made at `step` only because the run ended there.
+def stored_config(path: str, announce: Callable[[str], None]) -> tuple[RunFolder, Config]:
+    """Return a run and what was asked of it; a damaged or missing config.yaml is made up for by the newest state.
 
-    Parameters
-    ----------
-    run : RunFolder
-        The run, locked.
-    before, plan : Plan
-        The cadences until now and from now on.
-    step : int
-        The run goes on after this step.
+    Raises
+    ------
+    UserError
+        If there is no run, or no state holds its configuration.
     """
+    try:
+        run = RunFolder.open(path)
+        return run, run.config()
+    except UserError as error:
+        run = RunFolder(path)
+        found = find_stored(run.checkpoints, announce, lambda about: isinstance(about.get("config"), dict))
+        if found is None:
+            raise
+        state, about = found
+        config = build_config(about["config"])
+        announce(f"{error}. Taken from {state} instead")
+        return run, config
 
-    def due(kind: str) -> bool:
-        return any(getattr(cadences, f"{kind}_due")(step) for cadences in (before, plan))
 
-    keep_records(run.history_file, lambda record: record["step"] < step + due("record"))
-    run.take_back(step, plan.steps_per_epoch, picture_stays=due("samples"), networks_stay=due("networks"))
-
-
-def finish_pictures(run: RunFolder, state: Path) -> None:
-    """Draw curves and GIF of a complete run where it was killed before it did so."""
-    pictures = (run.losses_picture, run.animation)
-    if any(not path.exists() or path.stat().st_mtime < state.stat().st_mtime for path in pictures):
-        plot(run)
-        animate(run)
+def data_digest(run: RunFolder, announce: Callable[[str], None]) -> str:
+    """Return the digest of the images that a run began with, from its newest state where the environment is damaged."""
+    try:
+        return run.data_digest()
+    except UserError:
+        found = find_stored(run.checkpoints, announce, lambda about: isinstance(about.get("data"), str))
+        if found is None:
+            raise
+        return found[1]["data"]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

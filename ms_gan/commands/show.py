@@ -12,7 +12,6 @@ from ms_gan.pictures.animation import choose_frames, save_gif
 from ms_gan.pictures.curves import read_loss_texts, save_curves, save_scatter
 from ms_gan.pictures.grid import save_labelled
 from ms_gan.runs.folder import RunFolder
-from ms_gan.runs.history import read_history
 from ms_gan.training.plan import Plan
 
 _MOST_FRAMES = 120
@@ -24,10 +23,7 @@ _MOST_PIXELS = 1 << 26
 
 def plan_of(run: RunFolder) -> Plan:
     """Return the cadences of a run."""
-    steps = run.environment().get("steps_per_epoch")
-    if type(steps) is not int or steps < 1:
-        raise UserError(f"{run.environment_file}: is damaged (steps_per_epoch: {steps!r})")
-    return Plan(run.config(), steps)
+    return Plan(run.config(), run.steps_per_epoch())
 
 
 def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
@@ -53,7 +49,7 @@ def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
     run = source if isinstance(source, RunFolder) else RunFolder.open(source)
     plan = plan_of(run)
     config = plan.config
-    records = read_history(run.history_file)
+    records = run.history()
     marks = [(record["step"], str(record["epoch"])) for record in records if plan.ends_epoch(record["step"])]
     kind = "wasserstein" if config.objective.loss == "wasserstein" else "gan"
     target = Path(out or run.losses_picture)
@@ -133,12 +129,15 @@ def read_picture(path: Path) -> np.ndarray:
     """Read a grid picture as uint8 (H, W, 1) or (H, W, 3)."""
     try:
         with Image.open(path) as picture:
+            # Reads every checksum of a PNG file; decoding alone passes over that of the pixels.
+            picture.verify()
+        with Image.open(path) as picture:
             if picture.width * picture.height > _MOST_PIXELS:
                 raise UserError(f"{path}: is too large for a grid picture")
             array = np.asarray(picture.convert("L" if picture.mode in ("L", "1") else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: cannot be read as a picture: {reason}") from None
+        raise UserError(f"{path}: cannot be read as a picture: {reason}; remove it to leave it out") from None
     return array[:, :, None] if array.ndim == 2 else array
 
 
@@ -157,7 +156,7 @@ def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:
     """Draw both losses as points, as recipe 5 does; arguments and result as for :func:`plot`, scatter.png."""
     folder = source.path if isinstance(source, RunFolder) else Path(source)
     run = RunFolder(folder)
-    records = read_history(run.history_file) if run.config_file.exists() else read_loss_texts(folder)
+    records = run.history() if run.config_file.exists() else read_loss_texts(folder)
     columns = {key: _column(records, key, folder) for key in ("d_loss", "g_loss", "step")}
     target = Path(out or folder / "scatter.png")
     save_scatter(target, columns["d_loss"], columns["g_loss"], steps=columns["step"])
@@ -179,7 +178,7 @@ def export_texts(run: RunFolder, folder: str | Path) -> Path:
     Path
         The folder.
     """
-    records = read_history(run.history_file)
+    records = run.history()
     for name, key, factor in (("d_loss", "d_loss", 1), ("d_acc", "d_accuracy", 100), ("g_loss", "g_loss", 1)):
         numbers = _column(records, key, run.history_file)
         write_atomically(Path(folder) / f"{name}.txt", "".join(f"{factor * number!r}\n" for number in numbers))

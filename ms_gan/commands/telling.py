@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from ms_gan.commands.console import Console, duration
-from ms_gan.commands.recording import Recorder, reading_of
-from ms_gan.data.images import ImageSet
+from ms_gan.commands.job import Job
+from ms_gan.commands.lines import reading_of
+from ms_gan.commands.recording import Recorder
+from ms_gan.report import write_report
 from ms_gan.runs.folder import RunFolder
-from ms_gan.training.plan import Plan
 
 
-def describe_run(images: ImageSet, plan: Plan, run: RunFolder, console: Console) -> None:
+def describe_run(job: Job, console: Console) -> None:
     """Say what is going to be trained, on what, and what its numbers mean."""
-    config = plan.config
+    config, plan, images, run = job.config, job.plan, job.images, job.run
     length = f"{plan.total_steps:,} steps" if plan.total_steps else f"{config.minutes:g} minutes"
     console.line(
         f"{config.recipe}: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
@@ -35,20 +36,23 @@ def describe_run(images: ImageSet, plan: Plan, run: RunFolder, console: Console)
 
 def summarise_run(recorder: Recorder, wall: float, step: int, run: RunFolder, console: Console) -> None:
     """Say how long it took, where the results lie, and what to try next."""
-    aside = sum(recorder.seconds[key] for key in ("pictures", "saving", "logging"))
+    aside = sum(recorder.seconds[key] for key in ("pictures", "evaluation", "checks", "saving", "logging"))
     first = recorder.seconds["first step"]
     shares = ", ".join(
         f"{key} {recorder.seconds[key]:.1f} s"
-        for key in ("first step", "pictures", "saving", "logging", "curves and GIF")
+        for key in ("first step", "pictures", "evaluation", "checks", "saving", "logging", "curves and GIF")
+        if recorder.seconds[key]
     )
     rate = f"{np.median(recorder.ms_per_step):.1f} ms/step (median)" if recorder.ms_per_step else "one step"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
     run.write_environment(run.environment() | {"timing": _timing(recorder, wall, peak)})
+    write_report(run)
     console.line()
     console.line(f"Done: {step:,} steps in {duration(wall)}, {rate}, peak memory {peak:.2f} GB")
     console.line(f"Time: training {wall - aside - first:.1f} s, {shares}")
     console.line(f"  {run.animation}   the digits or pictures as they appear")
     console.line(f"  {run.losses_picture}   the curves")
+    console.line(f"  {run.report}   the run on one page: pictures through time, curves, what they say")
     console.line(f"  {run.generator_file()}   the newest generator")
     console.line("Next, draw 25 new images:")
     console.line(f"  {command_line(['generate', str(run.path), '--num', '25', '--out', 'new.png'])}")
@@ -64,6 +68,11 @@ def _timing(recorder: Recorder, wall: float, peak: float) -> dict[str, Any]:
         "seconds_beside_training": shares,
         "peak_gb": round(peak, 3),
     }
+
+
+def resume_hint(run: RunFolder, *more: str) -> str:
+    """Return how a run is gone on with, as a piece of text."""
+    return f"Go on with: {command_line(['train', '--resume', str(run.path), *more])}"
 
 
 def command_line(arguments: list[str]) -> str:

@@ -1,49 +1,24 @@
 """`ms-gan train`: from a configuration to a finished run folder."""
 
 import dataclasses
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ms_gan.commands.console import Console
 from ms_gan.commands.environment import describe_environment
-from ms_gan.commands.resume import finish_pictures, merge_resumed, take_back
-from ms_gan.commands.signals import noted_signals
-from ms_gan.config import Config, config_text, load_config
-from ms_gan.data.images import ImageSet
-from ms_gan.data.sources import load_images
-from ms_gan.data.stream import BatchStream
-from ms_gan.device import DeviceChoice, activate, choose_device
-from ms_gan.errors import Interrupted, UserError
+from ms_gan.commands.preparing import Prepared, TrainOptions, build, check_measures, prepare
+from ms_gan.commands.resume import data_digest, merge_resumed, stored_config
+from ms_gan.commands.signals import Phase, ending_signals
+from ms_gan.config import Config, build_config, config_text, load_config
+from ms_gan.device import choose_device
+from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
 
+if TYPE_CHECKING:
+    from ms_gan.commands.job import Job
 
-@dataclass(frozen=True)
-class TrainOptions:
-    """What a training run takes besides its configuration."""
-
-    out: str | None = None
-    """Folder of the run; None: runs/<recipe>-<date-time>."""
-    device: str = "auto"
-    """auto, ascend or cpu."""
-    require_ascend: bool = False
-    """End with an error rather than use the CPU."""
-    init_generator: str | None = None
-    """A checkpoint to start G from."""
-    init_discriminator: str | None = None
-    """A checkpoint to start D from."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before the first parameter exists."""
-
-    config: Config
-    images: ImageSet
-    stream: BatchStream
-    device: DeviceChoice
+__all__ = ["Prepared", "TrainOptions", "dry_run", "prepare", "resume", "train"]
 
 
 def train(
@@ -81,14 +56,15 @@ def train(
     Interrupted
         If SIGINT or SIGTERM stopped the run; it is saved.
     TrainingDiverged
-        If a loss is not finite.
+        If a loss or a parameter is not finite, and the run does not go back any more.
     """
     console = console or Console()
     chosen = TrainOptions(**options)
     if not isinstance(config, Config):
         config = load_config(config, settings, overrides)
-    prepared = prepare(config, chosen, console)
-    return _run_new(prepared, chosen, console)
+    with ending_signals() as phase:
+        prepared = prepare(config, chosen, console)
+        return _run_new(prepared, chosen, console, phase)
 
 
 def resume(
@@ -117,152 +93,130 @@ def resume(
         If there is no run, no intact state, or a change that is not allowed.
     """
     console = console or Console()
-    run = RunFolder.open(path)
-    config = merge_resumed(run.config(), settings, overrides or {})
-    prepared = prepare(config, TrainOptions(device=device, require_ascend=require_ascend), console)
-    return _run_resumed(prepared, run, console)
+    run, stored = stored_config(path, console.line)
+    config = merge_resumed(stored, settings, overrides or {})
+    options = TrainOptions(device=device, require_ascend=require_ascend)
+    with ending_signals() as phase:
+        phase.run = run
+        prepared = prepare(config, options, console)
+        return _run_resumed(prepared, run, stored, options, console)
 
 
-def prepare(config: Config, options: TrainOptions, console: Console) -> Prepared:
-    """Choose the device, load the images, and complete the configuration by their shape."""
-    choice = choose_device(options.device, require_ascend=options.require_ascend, announce=console.line)
-    data = config.data
-    images = load_images(
-        source=data.source,
-        folder=data.folder,
-        split=data.split,
-        classes=data.classes,
-        size=data.size,
-        channels=data.channels,
-        prefer=data.prefer,
-        prefer_classes=data.prefer_classes,
-        announce=console.line,
-    )
-    channels, size = images.images.shape[1:3]
-    config = dataclasses.replace(config, data=dataclasses.replace(data, size=size, channels=channels))
-    stream = BatchStream(images, config.batch_size, data.images_per_epoch, config.seed)
-    activate(choice)
-    return Prepared(config, images, stream, choice)
-
-
-def _run_new(prepared: Prepared, options: TrainOptions, console: Console) -> RunFolder:
+def _run_new(prepared: Prepared, options: TrainOptions, console: Console, phase: Phase) -> RunFolder:
+    from ms_gan.commands.job import Job
+    from ms_gan.commands.recording import keep_state
+    from ms_gan.commands.running import run_to_end
     from ms_gan.runs.checkpoints import load_network
-    from ms_gan.runs.state import save_state
     from ms_gan.training.loop import Position
 
-    config, players, plan = _build(prepared)
+    config, players, plan = build(prepared.config, prepared.stream.batches_per_epoch)
     if options.init_generator:
         load_network(Path(options.init_generator), players.generator)
     if options.init_discriminator:
         load_network(Path(options.init_discriminator), players.discriminator)
     run = RunFolder.new(config.recipe, options.out)
+    job = Job(config, plan, prepared.images, players, run, console)
     with run.locked():
         console.keep_in(run.log_file)
         run.write_environment(describe_environment(plan, prepared.images, prepared.device, dataclasses.asdict(options)))
-        _draw_real(prepared, run)
-        save_state(run.checkpoints, players, Position())
+        _draw_real(job)
+        keep_state(job, Position(), None)
         run.write_config(config)
-        _train(prepared, config, players, plan, run, Position(), console)
+        phase.run = run
+        run_to_end(prepared, job, Position(), None)
     return run
 
 
-def _run_resumed(prepared: Prepared, run: RunFolder, console: Console) -> RunFolder:
+def _run_resumed(
+    prepared: Prepared, run: RunFolder, stored: Config, options: TrainOptions, console: Console
+) -> RunFolder:
+    from ms_gan.commands.job import Job
+    from ms_gan.commands.mending import mend_complete, restore
+    from ms_gan.commands.running import run_to_end
     from ms_gan.runs.state import find_state, load_state
     from ms_gan.training.plan import Plan
 
-    if run.data_digest() != prepared.images.sha256:
-        raise UserError(
-            f"--resume {run.path}: the data at {prepared.images.location} are not those that the run began with; "
-            "give their folder with --data-dir"
-        )
-    config, players, plan = _build(prepared)
     with run.locked():
+        if data_digest(run, console.line) != prepared.images.sha256:
+            raise UserError(
+                f"--resume {run.path}: the data at {prepared.images.location} are not those that the run began with; "
+                "give their folder with --data-dir"
+            )
+        config, players, plan = build(prepared.config, prepared.stream.batches_per_epoch)
+        job = Job(config, plan, prepared.images, players, run, console)
         state = find_state(run.checkpoints, console.line)
         if state is None:
             raise UserError(f"--resume {run.path}: {run.checkpoints} holds no intact state; start a new run")
         position = state.position
+        _mend_description(job, prepared, options, stored)
         if plan.done(position.step, position.seconds):
             console.line(f"{run.path}: complete after {position.step:,} steps, nothing to do; give a larger --epochs")
-            finish_pictures(run, state.folder)
+            mend_complete(job, state)
             return run
         load_state(state, players)
         console.keep_in(run.log_file)
         console.line(f"Resuming after step {position.step:,} ({state.folder})")
-        before = Plan(run.config(), plan.steps_per_epoch)
-        # In this order: killed in between, the run takes back the same when it is resumed again.
         run.write_config(config)
-        take_back(run, before, plan, position.step)
-        _train(prepared, config, players, plan, run, position, console)
+        # The cadences until now are those of the state: config.yaml may be that of a resume that was killed here.
+        before = build_config(state.about["config"]) if "config" in state.about else stored
+        best = restore(run, state, Plan(before, plan.steps_per_epoch), plan)
+        run_to_end(prepared, job, position, best)
     return run
 
 
-def _build(prepared: Prepared) -> tuple[Config, Any, Any]:
-    """Return the completed configuration, the players and the plan."""
-    from ms_gan.networks import ImageShape
-    from ms_gan.training.plan import make_plan
-    from ms_gan.training.setup import build_players
+def _mend_description(job: "Job", prepared: Prepared, options: TrainOptions, stored: Config) -> None:
+    """Write config.yaml and environment.json again where they are damaged."""
+    run = job.run
+    try:
+        run.config()
+    except UserError:
+        run.write_config(stored)
+    try:
+        run.data_digest()
+        run.steps_per_epoch()
+    except UserError as error:
+        described = describe_environment(job.plan, prepared.images, prepared.device, dataclasses.asdict(options))
+        run.write_environment(described | {"written_again": "when the run was resumed: the first one was damaged"})
+        job.console.line(f"{error}; written again from what the run goes on with")
 
-    config = prepared.config
-    horizon = make_plan(config, prepared.stream.batches_per_epoch).total_steps
-    for role in ("generator_optimizer", "discriminator_optimizer"):
-        section = getattr(config, role)
-        if section.schedule != "constant" and section.lr_steps is None:
-            # Written down, so that a longer run that is resumed keeps the schedule that it began with.
-            config = dataclasses.replace(config, **{role: dataclasses.replace(section, lr_steps=horizon)})
-    players = build_players(config, ImageShape(config.data.channels, config.data.size))
-    return config, players, make_plan(config, prepared.stream.batches_per_epoch)
 
-
-def _draw_real(prepared: Prepared, run: RunFolder) -> None:
+def _draw_real(job: "Job") -> None:
     """Draw as many real images as a grid holds."""
     from ms_gan.pictures.grid import save_grid
 
-    samples = prepared.config.samples
+    samples = job.config.samples
     count = samples.rows * samples.columns
-    save_grid(run.real_picture, prepared.images.images[:count], samples.rows, samples.columns)
-
-
-def _train(prepared: Prepared, config: Config, players, plan, run: RunFolder, position, console: Console) -> None:
-    """Run the loop, then draw the curves and the animation."""
-    from ms_gan.commands.recording import Recorder
-    from ms_gan.commands.show import animate, plot
-    from ms_gan.commands.telling import command_line, describe_run, summarise_run
-    from ms_gan.networks import ImageShape
-    from ms_gan.training.loop import run_loop
-    from ms_gan.training.setup import prepare_steps
-
-    describe_run(prepared.images, plan, run, console)
-    steps = prepare_steps(players, config, ImageShape(config.data.channels, config.data.size), console.line)
-    recorder = Recorder(config, plan, run, players, console, position)
-    began = time.perf_counter()
-    with noted_signals() as received:
-        try:
-            run_loop(config, plan, prepared.stream, steps, position, recorder, lambda: bool(received))
-        finally:
-            recorder.close()
-    if received and not plan.done(position.step, position.seconds):
-        raise Interrupted(
-            f"stopped after step {position.step:,}; everything is saved. "
-            f"Go on with: {command_line(['train', '--resume', str(run.path)])}",
-            received[0],
-        )
-    wall = time.perf_counter() - began
-    drawing = time.perf_counter()
-    plot(run)
-    animate(run)
-    recorder.seconds["curves and GIF"] = time.perf_counter() - drawing
-    summarise_run(recorder, wall, position.step, run, console)
+    save_grid(job.run.real_picture, job.images.images[:count], samples.rows, samples.columns)
 
 
 def dry_run(config: Config) -> str:
-    """Return the whole configuration and what a run with it would do, without data or device."""
+    """Return the whole configuration and what a run with it would do and take, without data or device."""
+    from ms_gan.commands.disk import describe_disk
+    from ms_gan.commands.summary import image_shape
+
+    check_measures(config)
+    # The networks are built to see how large they are; the CPU does for that, with its settings made first.
+    choose_device("cpu", announce=lambda line: None)
     if config.epochs is not None:
         length = f"{config.epochs} epochs"
     else:
         length = f"{config.steps} steps" if config.steps is not None else f"{config.minutes:g} minutes"
     folder = config.data.folder or "the cache, or a download"
+    shape = image_shape(config)
+    sized = dataclasses.replace(config, data=dataclasses.replace(config.data, size=shape.size, channels=shape.channels))
+    images = config.data.images_per_epoch or _usual_images(config)
+    completed, players, plan = build(sized, max(1, images // config.batch_size))
     return (
         f"{config_text(config)}\n"
         f"# Plan: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
-        f"{config.mode} mode, data {config.data.source} from {folder}. Nothing was trained."
+        f"{config.mode} mode, data {config.data.source} from {folder}. Nothing was trained.\n"
+        f"# {describe_disk(completed, players, plan)} (if an epoch has {images:,} images of {shape.size}x{shape.size})"
     )
+
+
+def _usual_images(config: Config) -> int:
+    """Return how many images the data set that a recipe prefers has."""
+    train, test = (50_000, 10_000) if config.data.prefer == "cifar10" else (60_000, 10_000)
+    total = {"train": train, "test": test, "both": train + test}[config.data.split]
+    classes = config.data.classes or config.data.prefer_classes
+    return total * len(classes) // 10 if classes else total

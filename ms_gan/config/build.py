@@ -151,7 +151,8 @@ def _check(config: Config) -> None:
     _at_least(config, 1, "epochs", "steps", "batch_size", "log_every", "latent.size", "updates.d_steps")
     _at_least(config, 1, "samples.every", "samples.rows", "samples.columns", "data.size")
     _at_least(config, 1, "data.images_per_epoch", "saving.networks_every", "saving.networks_keep")
-    _at_least(config, 1, "saving.state_every")
+    _at_least(config, 1, "saving.state_every", "evaluation.every", "max_rollbacks")
+    _at_least(config, 2, "evaluation.images")
     _at_least(config, 0, "seed", "samples.seed", "objective.penalty_weight")
     _above_zero(config, "minutes", "objective.clip", "samples.seconds_per_frame")
     for role in ("generator_optimizer", "discriminator_optimizer"):

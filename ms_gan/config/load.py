@@ -90,7 +90,7 @@ def find_config(name: str) -> Path:
 def read_config(path: Path) -> Config:
     """Read a whole configuration, as :func:`config_text` gives it."""
     try:
-        return build_config(_read_yaml(path))
+        return build_config(read_yaml(path))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -108,7 +108,7 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     path = path.resolve()
     if path in seen or len(seen) >= _MOST_BASES:
         raise UserError(f"{path}: base: goes round in a circle or is nested too deep")
-    values = _read_yaml(path)
+    values = read_yaml(path)
     base = values.pop("base", None)
     if base is None:
         return values
@@ -118,7 +118,8 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     return _merge(_read_with_bases(beside if os.path.isfile(beside) else find_config(base), (*seen, path)), values)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values; what is too large, too deep or something else raises UserError."""
     try:
         with open(path, "rb") as stream:
             content = stream.read(_MOST_BYTES + 1)

@@ -127,8 +127,22 @@ class SavingConfig:
     """Steps between checkpoints of the networks; None: after every epoch."""
     networks_keep: int | None = None
     """How many of them are kept, the newest; None: all."""
+    best: str | None = None
+    """Keep the best networks so far as well, by this one of `evaluation.measures`; None: do not."""
     state_every: int | None = None
     """Steps between states from which a run can be resumed; None: after every epoch."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Cheap measures of the pictures while the training goes on, always from the same latents and real images."""
+
+    every: int | None = None
+    """Steps between evaluations; None: none."""
+    measures: tuple[str, ...] = ("sliced_wasserstein",)
+    """Which ones; `ms_gan.evaluation.cheap` holds them by name."""
+    images: int = 512
+    """Generated and real images that are compared."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +161,8 @@ class Config:
     """Everything random follows from it."""
     mode: Literal["graph", "pynative"] = "graph"
     """`graph` compiles the steps with ms.jit; `pynative` runs the same functions undecorated."""
+    jit_level: Literal["O0", "O1"] = "O0"
+    """Level of the graph compiler; O1 fuses operators on Ascend, on a CPU it makes no difference."""
     epochs: int | None = 12
     """Length of the run in epochs; exactly one of epochs, steps and minutes is set."""
     steps: int | None = None
@@ -157,6 +173,10 @@ class Config:
     """Images in a batch; the last partial batch of an epoch is dropped."""
     log_every: int = 10
     """Steps between lines of the log and records of the history."""
+    on_nan: Literal["stop", "rollback"] = "stop"
+    """What follows a NaN or infinity: the end, or going back to the last state and on with other batches."""
+    max_rollbacks: int = 3
+    """How often a run may go back before it ends all the same."""
     data: DataConfig = field(default_factory=DataConfig)
     latent: LatentConfig = field(default_factory=LatentConfig)
     generator: NetworkConfig = field(default_factory=NetworkConfig)
@@ -167,3 +187,4 @@ class Config:
     discriminator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     samples: SamplesConfig = field(default_factory=SamplesConfig)
     saving: SavingConfig = field(default_factory=SavingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

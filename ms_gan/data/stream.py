@@ -1,17 +1,24 @@
 """Batches and latents as pure functions of (seed, index): no state to save, nothing to lose on resume."""
 
+import copy
+
 import numpy as np
 
 from ms_gan.data.images import ImageSet
 from ms_gan.errors import UserError
 
 # What a random stream is for; each purpose has numbers of its own, so none depends on how often another was drawn.
-_ORDER, _D_LATENTS, _G_LATENTS, _PENALTY = range(1, 5)
+_ORDER, _D_LATENTS, _G_LATENTS, _PENALTY, _ROLLBACK = range(1, 6)
 
 
 def generator_for(*key: int) -> np.random.Generator:
     """Return the random generator that belongs to a key of whole numbers."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+
+
+def data_seed(seed: int, rollbacks: int) -> int:
+    """Return the seed of batches, latents and noise after so many rollbacks: at first that of the run itself."""
+    return int(generator_for(seed, _ROLLBACK, rollbacks).integers(2**32)) if rollbacks else seed
 
 
 class BatchStream:
@@ -48,6 +55,12 @@ class BatchStream:
         self._seed = seed
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self._to_float = ((np.arange(256) - 127.5) / 127.5).astype(np.float32)
+
+    def reseeded(self, seed: int) -> "BatchStream":
+        """Return the same images in the order that follows from another seed."""
+        other = copy.copy(self)
+        other._seed, other._order = seed, (-1, np.empty(0, np.int64))
+        return other
 
     def batch(self, index: int) -> np.ndarray:
         """Return batch `index` (from 0, counted over all passes): float32 (N, C, H, W) in [-1, 1]."""

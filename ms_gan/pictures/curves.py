@@ -11,6 +11,7 @@ from ms_gan.pictures import sheet
 from ms_gan.pictures.panels import FOOTERS, PANELS, Line, fill
 from ms_gan.pictures.sheet import BLUE, VERMILION, Heading
 
+_MOST_BYTES = 1 << 28
 LOSS_TEXTS = {"d_loss": "d_loss.txt", "d_accuracy": "d_acc.txt", "g_loss": "g_loss.txt"}
 
 
@@ -202,6 +203,8 @@ def read_loss_texts(folder: str | Path, every: int = 100) -> list[dict]:
 
 def _numbers(path: Path) -> list[float]:
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path} is larger than {_MOST_BYTES >> 20} MiB; it must hold one number a line")
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except FileNotFoundError:
         needed = ", ".join(LOSS_TEXTS.values())

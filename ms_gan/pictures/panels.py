@@ -32,6 +32,20 @@ ACCURACY = Panel(
     height=1.5,
     share=True,
 )
+MEASURED = (
+    Panel(
+        "Distance of the pictures from real ones",
+        "Sliced Wasserstein distance, always to the same real pictures: it should fall. Compare it on one data set.",
+        (("sliced_wasserstein", "sliced Wasserstein distance", GREEN),),
+        height=1.5,
+    ),
+    Panel(
+        "How different the pictures of the grid are",
+        "Distance from a picture to the one most like it: 1 is as among real pictures; near 0, G draws only a few.",
+        (("diversity", "diversity of the grid", PURPLE),),
+        height=1.5,
+    ),
+)
 PANELS = {
     "gan": (
         Panel(
@@ -48,6 +62,7 @@ PANELS = {
             share=True,
         ),
         ACCURACY,
+        *MEASURED,
     ),
     "wasserstein": (
         Panel(
@@ -63,6 +78,7 @@ PANELS = {
             height=1.9,
         ),
         ACCURACY,
+        *MEASURED,
     ),
 }
 FOOTERS = {

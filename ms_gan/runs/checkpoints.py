@@ -1,6 +1,5 @@
 """Checkpoints of one network, in MindSpore's own format."""
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from mindspore import nn
 
 from ms_gan.errors import UserError
 from ms_gan.files import write_with
+from ms_gan.runs.index import check_digest
 
 
 def save_network(path: Path, network: nn.Cell) -> None:
@@ -39,9 +39,10 @@ def load_network(path: Path, network: nn.Cell) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, ms.Parameter]:
-    """Read a checkpoint file as MindSpore does, or raise UserError."""
+    """Read a checkpoint file as MindSpore does, or raise UserError; one of a run must be as the run left it."""
     if not os.path.isfile(path):
         raise UserError(f"{path}: no such checkpoint")
+    check_digest(path)
     try:
         return ms.load_checkpoint(str(path))
     except Exception as error:
@@ -58,12 +59,3 @@ def first_difference(wanted: dict[str, tuple], found: dict[str, tuple]) -> str:
             return f"{name} has shape {found[name]}, expected {shape}"
     extra = next(name for name in found if name not in wanted)
     return f"it has {extra}, which is not in the network"
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

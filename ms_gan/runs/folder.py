@@ -1,12 +1,9 @@
 """The run folder: the one place that knows what the files of a run are called."""
 
 import contextlib
-import fcntl
-import json
 import os
 import re
 import shutil
-import socket
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,14 +11,22 @@ from typing import Any
 
 from ms_gan.config import Config, config_text, read_config
 from ms_gan.errors import UserError
-from ms_gan.files import cannot_write, write_atomically
+from ms_gan.files import cannot_write
+from ms_gan.runs.history import read_history
+from ms_gan.runs.index import BEST_FILES, NETWORK, ROLES, Index, read_index, write_index
+from ms_gan.runs.lock import holding
+from ms_gan.runs.sealed import (
+    Damaged,
+    check_commented,
+    file_digest,
+    read_sealed,
+    write_commented,
+    write_sealed,
+)
+from ms_gan.runs.stored import state_folders, was_recorded
 
 _GRID = re.compile(r"step-(\d{8,})\.png")
-_NETWORK = re.compile(r"(Generator|Discriminator)(_step)?(\d+)\.ckpt")
-_STATE = re.compile(r"state-(\d{8,})")
 _LEFTOVER = re.compile(r"\..+\.tmp|\.\d+\.tmp\..+")
-_INDEX = "index.json"
-_ROLES = ("Generator", "Discriminator")
 
 
 class RunFolder:
@@ -38,6 +43,9 @@ class RunFolder:
         self.real_picture = self.images / "real.png"
         self.losses_picture = self.path / "losses.png"
         self.animation = self.path / "training.gif"
+        self.interpolation = self.path / "interpolation.png"
+        self.evaluations = self.path / "evaluation"
+        self.report = self.path / "report.html"
 
     @classmethod
     def new(cls, recipe: str, out: str | None) -> "RunFolder":
@@ -70,27 +78,61 @@ class RunFolder:
 
     def config(self) -> Config:
         """Read what was asked of the run."""
+        check_commented(self.config_file)
         return read_config(self.config_file)
 
     def environment(self) -> dict[str, Any]:
         """Read what the run ran on."""
-        return _read_json(self.environment_file)
+        return read_sealed(self.environment_file)
+
+    def history(self) -> list[dict[str, Any]]:
+        """Read the numbers of the run.
+
+        Raises
+        ------
+        UserError
+            If the file is missing or damaged, or lacks records that the newest state knows of.
+        """
+        records = read_history(self.history_file)
+        found = {record["step"] for record in records}
+        for state in reversed(state_folders(self.checkpoints)):
+            try:
+                known = {record["step"] for record in read_history(state / self.history_file.name)}
+            except UserError:  # a damaged copy, or a state of an older version
+                continue
+            # That of its very step may have been there only because the run ended: a longer one takes it back.
+            end = int(state.name[6:]) + was_recorded(state)
+            missing = {step for step in known - found if step < end}
+            if missing:
+                raise Damaged(
+                    f"{self.history_file}: is damaged: {len(missing)} records are missing, the first of step "
+                    f"{min(missing)}; resume the run to have it mended from {state}"
+                )
+            break
+        return records
 
     def data_digest(self) -> str:
         """Return the SHA-256 of the images that the run began with."""
         data = self.environment().get("data")
         digest = data.get("sha256") if isinstance(data, dict) else None
         if not isinstance(digest, str):
-            raise UserError(f"{self.environment_file}: is damaged (no data: sha256:)")
+            raise Damaged(f"{self.environment_file}: is damaged (no data: sha256:)")
         return digest
+
+    def steps_per_epoch(self) -> int:
+        """Return in how many steps the run sees its data once."""
+        steps = self.environment().get("steps_per_epoch")
+        if type(steps) is not int or steps < 1:
+            raise Damaged(f"{self.environment_file}: is damaged (steps_per_epoch: {steps!r})")
+        return steps
 
     def write_environment(self, environment: dict[str, Any]) -> None:
         """Write what the run runs on."""
-        write_atomically(self.environment_file, json.dumps(environment, indent=2, ensure_ascii=False) + "\n")
+        write_sealed(self.environment_file, environment)
 
     def write_config(self, config: Config) -> None:
         """Write what was asked; from now on the folder counts as a run."""
-        write_atomically(self.config_file, config_text(config))
+        write_commented(self.config_file, config_text(config))
 
     def grid_picture(self, step: int) -> Path:
         """Return the path of the grid drawn after `step` steps."""
@@ -105,17 +147,41 @@ class RunFolder:
         number = f"_step{step}" if epoch is None else str(epoch)
         return self.checkpoints / f"Generator{number}.ckpt", self.checkpoints / f"Discriminator{number}.ckpt"
 
+    def best_files(self) -> tuple[Path, Path]:
+        """Return the checkpoint files of the best G and D so far."""
+        return self.checkpoints / BEST_FILES[0], self.checkpoints / BEST_FILES[1]
+
     def note_networks(self, step: int, files: tuple[Path, Path], keep: int | None) -> None:
         """Note in the index at which step checkpoints were saved; remove those beyond the newest `keep`."""
-        index = self.network_index()
-        index[step] = [file.name for file in files]
-        gone = sorted(index)[:-keep] if keep else []
-        names = [name for old in gone for name in index.pop(old)]
-        self._write_index(index)
+        index = read_index(self.checkpoints)
+        index.saved[step] = _digests(files)
+        gone = sorted(index.saved)[:-keep] if keep else []
+        names = [name for old in gone for name in index.saved.pop(old)]
+        write_index(self.checkpoints, index)
         for name in names:
             _remove(self.checkpoints / name)
 
-    def take_back(self, step: int, steps_per_epoch: int, *, picture_stays: bool, networks_stay: bool) -> None:
+    def note_best(self, measure: str, value: float, step: int) -> dict[str, Any]:
+        """Note in the index what the best networks, which have just been saved, are the best by; return the note."""
+        index = read_index(self.checkpoints)
+        note = {"measure": measure, "value": float(value), "step": step, "files": _digests(self.best_files())}
+        index.best = note
+        write_index(self.checkpoints, index)
+        return note
+
+    def best(self) -> dict[str, Any] | None:
+        """Return measure, value and step of the best networks, or None if none were kept."""
+        return read_index(self.checkpoints).best
+
+    def take_back(
+        self,
+        step: int,
+        steps_per_epoch: int,
+        *,
+        picture_stays: bool,
+        networks_stay: bool,
+        best: dict[str, Any] | None = None,
+    ) -> None:
         """Remove what was drawn and saved after `step`.
 
         The index is written anew from the files, so that a damaged one does no harm.
@@ -128,32 +194,36 @@ class RunFolder:
             To tell the step from a checkpoint that is numbered by its epoch.
         picture_stays, networks_stay : bool
             Whether those made at `step` itself stay.
+        best : dict, optional
+            Note of the best networks up to `step`, whose files are there.
         """
+        # States first: killed in between, the run goes on from `step` and takes back the rest then.
+        for state in state_folders(self.checkpoints):
+            if int(state.name[6:]) > step:
+                shutil.rmtree(state, ignore_errors=True)
         for drawn, path in self.grid_pictures().items():
             if drawn > step or (drawn == step and not picture_stays):
                 _remove(path)
-        saved: dict[int, dict[str, str]] = {}
-        for match, path in _matches(self.checkpoints, _NETWORK):
+        index = Index(best=best)
+        known = self._known_digests()
+        saved: dict[int, dict[str, Path]] = {}
+        for match, path in _matches(self.checkpoints, NETWORK):
             number = int(match[3]) if match[2] else (int(match[3]) + 1) * steps_per_epoch
             if number > step or (number == step and not networks_stay):
                 _remove(path)
             else:
-                saved.setdefault(number, {})[match[1]] = path.name
-        self._write_index({key: [names[r] for r in _ROLES] for key, names in saved.items() if len(names) == 2})
-        for match, path in _matches(self.checkpoints, _STATE):
-            if int(match[1]) > step:
-                shutil.rmtree(path, ignore_errors=True)
+                saved.setdefault(number, {})[match[1]] = path
+        for number, files in saved.items():
+            if len(files) == len(ROLES):
+                index.saved[number] = {files[r].name: known.get(files[r].name) or file_digest(files[r]) for r in ROLES}
+        write_index(self.checkpoints, index)
+        if best is None:
+            for path in self.best_files():
+                _remove(path)
 
     def network_index(self) -> dict[int, list[str]]:
         """Return the names of the checkpoint files (G, D) by step."""
-        path = self.checkpoints / _INDEX
-        if not path.exists():
-            return {}
-        try:
-            index = {int(step): _network_names(names) for step, names in _read_json(path).items()}
-        except (UserError, ValueError):
-            raise UserError(f"{path}: is damaged; resume the run to have it written again") from None
-        return index
+        return {step: list(files) for step, files in read_index(self.checkpoints).saved.items()}
 
     def generator_file(self) -> Path:
         """Return the newest checkpoint of the generator, or raise UserError if there is none yet."""
@@ -169,31 +239,17 @@ class RunFolder:
         The lock is the operating system's, so it ends with its holder, however that ends. Files that a killed
         holder left half written are removed.
         """
-        path = self.path / ".lock"
-        try:
-            stream = open(path, "a+")  # noqa: SIM115
-        except OSError as error:
-            raise UserError(cannot_write(path, error)) from None
-        with stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                stream.seek(0)
-                holder = stream.read(200).strip() or "another process"
-                raise UserError(f"{self.path}: is being written by {holder}; wait for it, or name another") from None
-            except OSError as error:
-                raise UserError(f"{path}: cannot be locked: {error.strerror}; name a folder on a local disk") from None
-            stream.truncate(0)
-            stream.write(f"process {os.getpid()} on {socket.gethostname()}")
-            stream.flush()
+        with holding(self.path):
             for folder in (self.path, self.images, self.checkpoints):
                 for _, leftover in _matches(folder, _LEFTOVER):
                     _remove(leftover)
             yield
 
-    def _write_index(self, index: dict[int, list[str]]) -> None:
-        content = {str(step): index[step] for step in sorted(index)}
-        write_atomically(self.checkpoints / _INDEX, json.dumps(content, indent=1) + "\n")
+    def _known_digests(self) -> dict[str, str | None]:
+        try:
+            return read_index(self.checkpoints).digests()
+        except UserError:
+            return {}
 
 
 def _unused(path: Path) -> Path:
@@ -205,26 +261,8 @@ def _unused(path: Path) -> Path:
     return candidate
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: is damaged (no JSON)") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: is damaged (no JSON object)")
-    return content
-
-
-def _network_names(names: Any) -> list[str]:
-    """Return the names of a checkpoint of G and one of D; anything else raises ValueError."""
-    if not isinstance(names, list) or len(names) != 2 or not all(isinstance(name, str) for name in names):
-        raise ValueError
-    matches = [_NETWORK.fullmatch(name) for name in names]
-    if [match and match[1] for match in matches] != list(_ROLES):
-        raise ValueError
-    return names
+def _digests(files: tuple[Path, Path]) -> dict[str, str | None]:
+    return {file.name: file_digest(file) for file in files}
 
 
 def _matches(folder: Path, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], Path]]:

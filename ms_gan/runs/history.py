@@ -1,23 +1,27 @@
-"""The numbers of a run: one JSON line per record."""
+"""The numbers of a run: one JSON line per record, each with a checksum."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ms_gan.errors import UserError
 from ms_gan.files import cannot_write, write_atomically
+from ms_gan.runs.sealed import Damaged
 
 _MOST_BYTES = 1 << 28
 _MOST_LINE = 1 << 16
+_CHECK = "crc32"
 
 
 def append_record(path: Path, record: dict[str, Any]) -> None:
     """Add one record to the end of the history."""
     try:
         with open(path, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record) + "\n")
+            stream.write(_line(record))
     except OSError as error:
         raise UserError(cannot_write(path, error)) from error
 
@@ -44,15 +48,16 @@ def read_history(path: Path) -> list[dict[str, Any]]:
             lines = stream.read().split(b"\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    # What stands behind the last line end is empty or torn.
-    return [_record(path, number, line) for number, line in enumerate(lines[:-1], 1)]
+    records = [_record(path, number, line) for number, line in enumerate(lines[:-1], 1)]
+    # What stands behind the last line end is empty or torn, or lacks nothing but its end.
+    with contextlib.suppress(UserError):
+        records.append(_record(path, len(lines), lines[-1]))
+    return records
 
 
-def keep_records(path: Path, keep: Callable[[dict[str, Any]], bool]) -> None:
-    """Rewrite the history with the records that `keep` accepts, atomically."""
-    if path.exists():
-        records = [record for record in read_history(path) if keep(record)]
-        write_atomically(path, "".join(json.dumps(record) + "\n" for record in records))
+def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write a history anew, atomically."""
+    write_atomically(path, "".join(map(_line, records)))
 
 
 def _is_number(value: object) -> bool:
@@ -68,6 +73,20 @@ def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
             raise ValueError
         if not all(type(record.get(key)) is int and record[key] >= 0 for key in ("step", "epoch")):
             raise ValueError
+        # Lines of older versions have no checksum.
+        if _CHECK in record and record.pop(_CHECK) != _checksum(record):
+            raise ValueError
     except (ValueError, RecursionError):
-        raise UserError(f"{path}: is damaged: line {number} is no record; remove that line") from None
+        raise Damaged(
+            f"{path}: is damaged: line {number} is no record, or its checksum does not hold; "
+            "resume the run to have it mended from the newest state, or remove that line"
+        ) from None
     return record
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record | {_CHECK: _checksum(record)}) + "\n"
+
+
+def _checksum(record: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(record).encode())

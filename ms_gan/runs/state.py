@@ -1,24 +1,27 @@
 """Everything that resuming needs, in one folder per save: complete with a checksum, or not there at all."""
 
-import hashlib
+import io
 import json
+import os
 import shutil
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor
+from mindspore import Parameter, Tensor, ops
 
 from ms_gan.errors import UserError
-from ms_gan.files import atomic_file, cannot_write, sync_folder, write_atomically
-from ms_gan.runs.checkpoints import file_digest, first_difference
+from ms_gan.files import cannot_write, sync_folder, write_atomically
+from ms_gan.runs.checkpoints import first_difference
+from ms_gan.runs.sealed import file_digest
+from ms_gan.runs.stored import PARAMETERS, POSITION, find_stored, is_due, seal_of, state_folders
 from ms_gan.training.loop import Position
 from ms_gan.training.steps import Players
 
 _KEPT = 2
-_PARAMETERS, _POSITION = "parameters.npz", "position.json"
 
 
 @dataclass(frozen=True)
@@ -27,37 +30,74 @@ class State:
 
     folder: Path
     position: Position
+    about: dict[str, Any] = field(default_factory=dict)
+    """What else was saved: configuration, digest of the data, best networks."""
+
+    def file(self, name: str) -> Path | None:
+        """Return the state's copy of a file of the run, or None if it holds none."""
+        return self.folder / name if name in self.about.get("files", {}) else None
 
 
-def save_state(folder: Path, players: Players, position: Position) -> None:
-    """Save networks, optimizers and position as `folder`/state-<step>; the newest two states are kept."""
+def save_state(
+    folder: Path,
+    players: Players,
+    position: Position,
+    about: dict[str, Any] | None = None,
+    files: Iterable[Path] = (),
+) -> None:
+    """Save networks, optimizers and position as `folder`/state-<step>.
+
+    The newest two states are kept, and the newest one that was due rather than made by a signal.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's checkpoints.
+    players : Players
+        Networks and optimizers.
+    position : Position
+        Where the run is.
+    about : dict, optional
+        What JSON can hold; comes back as `State.about`. ``due: False`` marks a state that only a signal made.
+    files : iterable of Path
+        Files of the run to keep a copy of.
+    """
     final = folder / f"state-{position.step:08d}"
     temporary = folder / f".{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
-    arrays = {name: parameter.asnumpy() for name, parameter in _parameters(players).items()}
-    with atomic_file(temporary / _PARAMETERS) as stream:
-        np.savez(stream, **arrays)
-    content = {"step": position.step, "seconds": position.seconds}
-    check = _digest(content, file_digest(temporary / _PARAMETERS))
-    write_atomically(temporary / _POSITION, json.dumps(content | {"sha256": check}))
-    shutil.rmtree(final, ignore_errors=True)
+    arrays = {name: parameter.asnumpy() for name, parameter in player_parameters(players).items()}
+    # By way of memory: on a full disk NumPy's archive would leave a traceback of its own on the console.
+    archive = io.BytesIO()
+    np.savez(archive, **arrays)
+    write_atomically(temporary / PARAMETERS, archive.getbuffer())
     try:
+        digests = {path.name: _keep(path, temporary / path.name) for path in files}
+        content = {
+            "step": position.step,
+            "seconds": position.seconds,
+            "rollbacks": position.rollbacks,
+            **(about or {}),
+            "files": digests,
+        }
+        check = seal_of(content, file_digest(temporary / PARAMETERS))
+        write_atomically(temporary / POSITION, json.dumps(content | {"sha256": check}))
+        shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
     except OSError as error:
         raise UserError(cannot_write(final, error)) from error
     sync_folder(folder)
-    for old in _state_folders(folder)[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    _prune(folder)
 
 
-def find_state(folder: Path, announce: Callable[[str], None]) -> State | None:
-    """Return the newest undamaged state below `folder`; damaged ones are announced and passed over."""
-    for candidate in reversed(_state_folders(folder)):
-        try:
-            return State(candidate, _check(candidate))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            announce(f"{candidate}: damaged ({error}); trying the state before it")
-    return None
+def find_state(
+    folder: Path, announce: Callable[[str], None], accept: Callable[[dict[str, Any]], bool] = lambda about: True
+) -> State | None:
+    """Return the newest undamaged state below `folder` that `accept` takes; damaged ones are announced."""
+    found = find_stored(folder, announce, accept)
+    if found is None:
+        return None
+    state, about = found
+    return State(state, Position(about["step"], about["seconds"], about.get("rollbacks", 0)), about)
 
 
 def load_state(state: State, players: Players) -> None:
@@ -68,9 +108,9 @@ def load_state(state: State, players: Players) -> None:
     UserError
         If the state is of other networks or optimizers, or no archive of plain arrays.
     """
-    parameters = _parameters(players)
+    parameters = player_parameters(players)
     try:
-        with np.load(state.folder / _PARAMETERS, allow_pickle=False) as archive:
+        with np.load(state.folder / PARAMETERS, allow_pickle=False) as archive:
             arrays = dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{state.folder}: cannot be read: {error}; remove that folder") from None
@@ -79,27 +119,12 @@ def load_state(state: State, players: Players) -> None:
     if wanted != found:
         raise UserError(f"{state.folder}: is of other networks ({first_difference(wanted, found)})")
     for name, parameter in parameters.items():
-        parameter.set_data(Tensor(arrays[name]))
+        # Not set_data: steps that are compiled already may go on with the old values.
+        ops.assign(parameter, Tensor(arrays[name]))
 
 
-def _check(folder: Path) -> Position:
-    content = json.loads((folder / _POSITION).read_bytes())
-    check = content.pop("sha256")
-    if check != _digest(content, file_digest(folder / _PARAMETERS)):
-        raise ValueError("its checksum does not hold")
-    return Position(int(content["step"]), float(content["seconds"]))
-
-
-def _digest(content: dict, parameters: str) -> str:
-    """Return one checksum over the position and the parameters."""
-    return hashlib.sha256(json.dumps([content, parameters]).encode()).hexdigest()
-
-
-def _state_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("state-*") if path.is_dir() and path.name[6:].isdecimal())
-
-
-def _parameters(players: Players) -> dict[str, Parameter]:
+def player_parameters(players: Players) -> dict[str, Parameter]:
+    """Return every parameter of networks and optimizers by its name."""
     cells = (
         players.generator,
         players.discriminator,
@@ -107,3 +132,30 @@ def _parameters(players: Players) -> dict[str, Parameter]:
         players.discriminator_optimizer,
     )
     return {parameter.name: parameter for cell in cells for parameter in cell.get_parameters()}
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file that is only ever replaced as a whole a second name; where that cannot be, copy it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _keep(source: Path, target: Path) -> str:
+    """Put a copy of a file of the run beside the parameters; return its SHA-256."""
+    if source.suffix == ".ckpt":
+        link_or_copy(source, target)
+    else:  # it grows
+        shutil.copyfile(source, target)
+    with open(target, "rb") as stream:
+        os.fsync(stream.fileno())
+    return file_digest(target)
+
+
+def _prune(folder: Path) -> None:
+    folders = state_folders(folder)
+    kept = set(folders[-_KEPT:]) | set([state for state in folders if is_due(state)][-1:])
+    for old in folders:
+        if old not in kept:
+            shutil.rmtree(old, ignore_errors=True)

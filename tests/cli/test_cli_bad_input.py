@@ -41,6 +41,16 @@ COMMANDS = {
     "train --minutes -1": "config minutes: -1.0 must be above 0",
     "train --log-every 0": "config log_every: 0 is too small",
     "train --set batch_size=5000 --data-dir DIGITS": "batch_size 5000 is more than the 2000 images of an epoch",
+    "train --keep 0": "config saving.networks_keep: 0 is too small",
+    "train --evaluate-every 0": "config evaluation.every: 0 is too small",
+    "train --keep-best d_loss": "--keep-best: unknown name 'd_loss'; known: sliced_wasserstein; losses and D's answers",
+    "train --keep-best sliced_wassersteim": "did you mean sliced_wasserstein?",
+    "train --keep-best sliced_wasserstein": "is never measured; add --evaluate-every STEPS",
+    "train --dry-run --keep-best sliced_wasserstein": "is never measured; add --evaluate-every STEPS",
+    "train --set evaluation.measures=sharpness": "config evaluation.measures: unknown name 'sharpness'; known: ",
+    "train --set evaluation.images=1": "config evaluation.images: 1 is too small, the least is 2",
+    "train --set on_nan=rolback": "config on_nan: unknown name 'rolback'; did you mean rollback?",
+    "train --set max_rollbacks=0": "config max_rollbacks: 0 is too small",
     # train: data
     "train --data mnits": "unknown name 'mnits'; did you mean mnist?",
     "train --data mnist": "MNIST",
@@ -138,6 +148,7 @@ ARGPARSE = {
     "train --epochs ten": "argument --epochs: invalid int value: 'ten'",
     "train --epochs 1 --steps 1": "not allowed with argument --epochs",
     "train --mode eager": "argument --mode: invalid choice: 'eager'",
+    "train --on-nan ignore": "argument --on-nan: invalid choice: 'ignore'",
     "train --device gpu": "argument --device: invalid choice: 'gpu'",
     "generate": "required: RUN_OR_CKPT",
     "generate x --grid 5": "'5' is no grid; give rows x columns",
@@ -219,18 +230,17 @@ DAMAGE = [
     ("environment.json", None, "train --resume RUN", "environment.json: cannot be read: No such file"),
     ("environment.json", b"{}", "plot RUN", "environment.json: is damaged (steps_per_epoch: None)"),
     ("environment.json", b"[]", "animate RUN", "environment.json: is damaged (no JSON object)"),
-    ("history.jsonl", b"garbage\n", "plot RUN", "history.jsonl: is damaged: line 1 is no record; remove that line"),
+    ("history.jsonl", b"garbage\n", "plot RUN", "history.jsonl: is damaged: line 1 is no record, or its"),
     ("history.jsonl", b'{"step": 31}\n', "plot RUN", "history.jsonl: is damaged: line 1 is no record"),
     ("history.jsonl", b'{"step": 31, "epoch": 0, "d_loss": "x"}\n', "plot RUN", "line 1 is no record"),
     ("history.jsonl", b'{"step": 31, "epoch": 0}\n', "plot RUN", "nothing to plot"),
     ("history.jsonl", b'{"step": 31, "epoch": 0}\n', "plot RUN --scatter", "d_loss"),
     ("history.jsonl", b'{"step": 31, "epoch": 0}\n', "plot RUN --texts new", "d_loss"),
     ("history.jsonl", b"", "plot RUN", "nothing to plot"),
-    ("history.jsonl", b"garbage\n", "train --resume RUN --steps 60", "history.jsonl: is damaged: line 1"),
     ("checkpoints/index.json", b"{", "generate RUN", "index.json: is damaged; resume the run to have it written again"),
     ("checkpoints/index.json", b'{"50": ["../x", "y"]}', "generate RUN", "index.json: is damaged"),
     ("checkpoints/index.json", b"{}", "generate RUN", "holds no checkpoint yet"),
-    ("checkpoints/Generator_step50.ckpt", b"half", "generate RUN", "cannot be read as a MindSpore checkpoint"),
+    ("checkpoints/Generator_step50.ckpt", b"half", "generate RUN", "is damaged (its checksum in index.json does not"),
     ("checkpoints/Generator_step50.ckpt", None, "generate RUN", "no such checkpoint"),
     ("images/step-00000020.png", b"GIF8", "animate RUN", "step-00000020.png: cannot be read as a picture"),
     ("images/step-00000020.png", "half", "animate RUN", "step-00000020.png: cannot be read as a picture"),
@@ -240,11 +250,9 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize(("file", "content", "line", "message"), DAMAGE)
-def test_damaged_run(command, place, finished, file, content, line, message):
+def test_damaged_run(command, place, file, content, line, message):
     path = Path("RUN") / file
     old = path.read_bytes()
-    if "--steps" in line:
-        shutil.copytree(finished / "checkpoints" / "state-00000050", "RUN/checkpoints/state-00000050")
     if content == "small":
         path.unlink()
         Image.new("L", (9, 9)).save(path)
@@ -259,14 +267,3 @@ def test_damaged_run(command, place, finished, file, content, line, message):
     before = {path for path in _contents(place)}
     _refused(command(*line.split()), message)
     assert {path for path in _contents(place)} == before
-
-
-def test_run_folder_that_may_not_be_written(command, place, digits_folder):
-    if os.geteuid() == 0:
-        pytest.skip("root may write anywhere")
-    Path("closed").mkdir(mode=0o500)
-    _refused(
-        command("train", "--data-dir", "DIGITS", "--out", "closed/run"), "cannot write closed/run: Permission denied"
-    )
-    Path("RUN").chmod(0o500)
-    _refused(command("train", "--resume", "RUN"), "cannot write RUN/.lock: Permission denied")

@@ -1,16 +1,17 @@
-"""`kill -9` at random instants over a run of every recipe; resumed, each ends with the bits of one that went through.
+"""`kill -9` at random instants over the whole life of runs of every recipe; resumed, each ends with the same bits.
 
-    python -m pytest tests/faults -m slow
+    FAULTS_KILLS=50 python -m pytest tests/faults/test_faults_kill.py -m slow -s
 
-takes about 12 s for each kill on two cores. FAULTS_KILLS (default 5) says how many kills each recipe gets, for example
-`FAULTS_KILLS=50 python -m pytest tests/faults -m slow -k mlp`; FAULTS_SEED (default 1) says at which instants. A run is
-killed again and again until it is complete, at a random instant of what is left, drawing and start included.
+FAULTS_KILLS (default 5) says how many kills each recipe gets, FAULTS_SEED (default 1) at which instants. A run is
+killed, resumed, killed again and so on until a process reaches its end; then it is compared bit for bit with one that
+went through: parameters, optimizers, moving statistics, history, best networks, pictures, GIF. Each process runs in
+graph or in PyNative mode, at random. The networks are small, so that a kill costs little more than a start.
 """
 
 import os
 import random
-import subprocess
 import time
+from collections import Counter
 
 import pytest
 from run_folders import differences
@@ -21,53 +22,120 @@ pytestmark = pytest.mark.slow
 
 _KILLS = int(os.environ.get("FAULTS_KILLS", "5"))
 _STEPS = 12
-_SMALL = ("--set", "batch_size=8", "--log-every", "2", "--save-every", "3", "--set", "samples.every=4")
+_WORDS = (
+    *("--steps", _STEPS, "--device", "cpu", "--size", 16, "--log-every", 2, "--save-every", 3, "--evaluate-every", 4),
+    *("--keep-best", "sliced_wasserstein", "--set", "batch_size=4", "samples.every=4", "saving.networks_every=5"),
+    *("saving.networks_keep=2", "evaluation.images=32"),
+)
+_SMALL = {
+    "mlp": ("generator.options.widths=[16,16]", "discriminator.options.widths=[16,16]"),
+    "dense": ("generator.options.widths=[16,16]", "discriminator.options.widths=[16,16]"),
+    "dcgan": ("generator.options.widths=[4,4]", "discriminator.options.widths=[4,4]"),
+    "wgan": ("generator.options.widths=[4,4,4,4]", "discriminator.options.widths=[4,4,4,4]"),
+    "wgan_gp": ("generator.options.widths=[4,4,4,4]", "discriminator.options.widths=[4,4,4,4]"),
+}
+# Where a kill is aimed at. Without aim, nearly all would hit the start, which takes longest.
+_AIMS = ["start"] * 4 + ["training"] * 6 + ["saving"] * 6 + ["drawing"] * 4
 
 
-def _begin(start, data, run):
-    words = ("--steps", _STEPS, *_SMALL, "--set", "saving.networks_every=5", "--device", "cpu", "--data-dir", data)
-    # The networks of the CIFAR-10 recipes want a multiple of 8 pixels.
-    sizes = {"wgan": ("--size", 32), "wgan_gp": ("--size", 32)}
-    return lambda recipe: start("train", "--config", recipe, "--out", run, *words, *sizes.get(recipe, ()))
+class Victim:
+    """A process that trains or resumes a run, to be killed."""
+
+    def __init__(self, start, run, data, recipe, mode):
+        self.run, self.resumes = run, (run / "config.yaml").exists()
+        self.before = self._progress()
+        words = ("--resume", run) if self.resumes else ("--config", recipe, "--out", run, "--data-dir", data, *_WORDS)
+        small = () if self.resumes else ("--set", *_SMALL[recipe])
+        self.began = time.monotonic()
+        self.process = start("train", *words, *small, "--mode", mode)
+
+    def until(self, reached, seconds=120.0):
+        """Wait until `reached()` or the end of the process; say whether it lives."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < end and not reached():
+            time.sleep(0.0005)
+        return self.process.poll() is None
+
+    def aim(self, aim, instants, seconds):
+        """Wait for a random instant of a phase; say whether the process still lives."""
+        if aim == "start":
+            instant = self.began + instants.uniform(0.02, 0.7) * seconds
+            return self.until(lambda: time.monotonic() >= instant)
+        if aim == "saving":
+            # The n-th time that something is seen being written beside.
+            for _ in range(instants.randint(0, 4)):
+                self.until(self._half_written)
+                self.until(lambda: not self._half_written())
+            return self.until(self._half_written)
+        if aim == "drawing":
+            self.until(lambda: self._final().exists())
+        else:
+            self.until(lambda: self._progress() != self.before)
+        # The steps of such small networks and the drawing are short, compared with the start.
+        instant = time.monotonic() + instants.uniform(0, 0.05 if aim == "training" else 0.1) * seconds
+        return self.until(lambda: time.monotonic() >= instant)
+
+    def kill(self):
+        """Kill it; say in which phase that was, by what it left."""
+        self.process.kill()
+        self.process.communicate()
+        if not (self.run / "config.yaml").exists():
+            return "before there is a run"
+        if self._half_written():
+            return "saving"
+        if self._final().exists():
+            return "drawing"
+        return "training" if self._progress() != self.before else "start of a resume" if self.resumes else "start"
+
+    def _half_written(self):
+        folders = (self.run, self.run / "checkpoints", self.run / "images")
+        return any(".tmp" in entry.name for folder in folders if folder.is_dir() for entry in os.scandir(folder))
+
+    def _final(self):
+        return self.run / "checkpoints" / f"state-{_STEPS:08d}"
+
+    def _progress(self):
+        history = self.run / "history.jsonl"
+        return history.read_bytes() if history.exists() else b""
 
 
 @pytest.fixture(scope="module")
-def reference(start, digits_folder, tmp_path_factory):
-    """Give a function that returns a recipe's run that went through, and the seconds it took."""
-    known = {}
+def table():
+    """Give the kills of each recipe by phase; printed at the end."""
+    kills = {}
+    yield kills
+    phases = sorted({phase for counts, _ in kills.values() for phase in counts})
+    print("\n| recipe | kills | " + " | ".join(phases) + " | runs compared, all the same bits |")
+    print("|" + "---|" * (len(phases) + 3))
+    for recipe, (counts, runs) in kills.items():
+        print(f"| {recipe} | {counts.total()} | {' | '.join(str(counts[phase]) for phase in phases)} | {runs} |")
 
-    def reference(recipe):
-        if recipe not in known:
-            run = tmp_path_factory.mktemp("reference") / "run"
-            began = time.monotonic()
-            _, stderr = (child := _begin(start, digits_folder, run)(recipe)).communicate(timeout=600)
-            assert child.returncode == 0, stderr
-            known[recipe] = run, time.monotonic() - began
-        return known[recipe]
 
-    return reference
+def _whole(start, data, run, recipe):
+    """Train a run that goes through; return the seconds of its process."""
+    victim = Victim(start, run, data, recipe, "graph")
+    _, stderr = victim.process.communicate(timeout=600)
+    assert victim.process.returncode == 0, stderr
+    return time.monotonic() - victim.began
 
 
 @pytest.mark.parametrize("recipe", recipe_names())
-def test_killed_again_and_again(start, digits_folder, reference, tmp_path, recipe):
-    whole, seconds = reference(recipe)
+def test_killed_again_and_again(start, digits_folder, tmp_path, table, recipe):
+    seconds = _whole(start, digits_folder, tmp_path / "whole", recipe)
     instants = random.Random(f"{os.environ.get('FAULTS_SEED', '1')} {recipe}")
-    run, kills, runs = tmp_path / "run", 0, 0
-    while kills < _KILLS:
-        resumable = (run / "config.yaml").exists()
-        child = start("train", "--resume", run) if resumable else _begin(start, digits_folder, run)(recipe)
-        try:
-            # Most instants in the part after the libraries have been loaded.
-            _, stderr = child.communicate(timeout=instants.uniform(0.3, 1.1) * seconds)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.communicate()
-            kills += 1
+    phases, runs = Counter(), 0
+    while True:
+        run = tmp_path / f"run{runs}"
+        victim = Victim(start, run, digits_folder, recipe, instants.choice(["graph", "pynative"]))
+        aim = instants.choice(_AIMS)
+        if phases.total() < _KILLS and victim.aim(aim, instants, seconds):
+            phases[victim.kill()] += 1
             continue
-        assert child.returncode == 0, stderr
-        assert differences(run, whole) == []
-        runs, run = runs + 1, tmp_path / f"run{runs}"
-    if (run / "config.yaml").exists():
-        _, stderr = (child := start("train", "--resume", run)).communicate(timeout=600)
-        assert child.returncode == 0, stderr
-        assert differences(run, whole) == []
+        _, stderr = victim.process.communicate(timeout=600)
+        assert victim.process.returncode == 0, stderr
+        assert differences(run, tmp_path / "whole", free=("mode",)) == []
+        runs += 1
+        print(f"{recipe}: {runs} runs ended with the same bits after {phases.total()} kills", flush=True)
+        if phases.total() == _KILLS:
+            break
+    table[recipe] = phases, runs

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ms_gan.errors import UserError
-from ms_gan.runs.history import append_record, keep_records, read_history
+from ms_gan.runs.history import append_record, read_history, write_records
 
 _STEPS = st.integers(0, 2**53 - 1)
 _RECORDS = st.builds(
@@ -57,7 +57,7 @@ def test_torn_last_line_is_dropped_and_a_torn_middle_is_told(tmp_path):
     path.write_text('{"step": 1, "epoch": 0}\n{"step": 2, "ep')
     assert read_history(path) == [{"step": 1, "epoch": 0}]
     path.write_text('{"step": 1, "epoch": 0}\n{"step": 2, "ep\n{"step": 3, "epoch": 0}\n')
-    with pytest.raises(UserError, match="line 2 is no record; remove that line"):
+    with pytest.raises(UserError, match="line 2 is no record, or its checksum"):
         read_history(path)
 
 
@@ -69,12 +69,37 @@ def test_diverged_numbers_are_kept(tmp_path):
     assert record["g_loss"] == math.inf
 
 
-def test_keeping_records_mends_a_torn_end(tmp_path):
+def test_writing_records_anew_mends_a_torn_end(tmp_path):
     path = tmp_path / "history.jsonl"
     path.write_text("".join(json.dumps({"step": step, "epoch": 0}) + "\n" for step in range(5)) + '{"st')
-    keep_records(path, lambda record: record["step"] <= 2)
+    write_records(path, [record for record in read_history(path) if record["step"] <= 2])
     append_record(path, {"step": 9, "epoch": 0})
     assert [record["step"] for record in read_history(path)] == [0, 1, 2, 9]
+
+
+_RECORD = {"step": 20, "epoch": 1, "d_loss": 0.4375, "seconds": 1.25}
+
+
+@given(st.integers(0), st.integers(0, 7))
+def test_a_changed_bit_is_noticed_or_changes_nothing(tmp_path_factory, place, bit):
+    path = tmp_path_factory.getbasetemp() / "bits.jsonl"
+    write_records(path, [_RECORD])
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= 1 << bit
+    path.write_bytes(content)
+    try:
+        records, message = read_history(path), None
+    except UserError as error:
+        records, message = [], str(error)
+    assert message is None or "is damaged: line 1 is no record, or its checksum does not hold" in message
+    # Else the line's end is gone, or the bit is in the name of the checksum.
+    assert all({key: record[key] for key in _RECORD} == _RECORD for record in records)
+
+
+def test_records_of_older_versions_have_no_checksum(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_text(json.dumps(_RECORD) + "\n")
+    assert read_history(path) == [_RECORD]
 
 
 def test_missing_history_is_one_line(tmp_path):

@@ -31,9 +31,9 @@ def _players(ms, width=3):
 
 
 def _numbers(players):
-    from ms_gan.runs.state import _parameters
+    from ms_gan.runs.state import player_parameters
 
-    return {name: parameter.asnumpy().copy() for name, parameter in _parameters(players).items()}
+    return {name: parameter.asnumpy().copy() for name, parameter in player_parameters(players).items()}
 
 
 @pytest.fixture(scope="module")
@@ -115,16 +115,53 @@ def test_any_bytes_as_position(saved, tmp_path_factory, content):
 
 
 def test_pickled_arrays_are_not_run(saved, tmp_path):
-    from ms_gan.runs.checkpoints import file_digest
-    from ms_gan.runs.state import State, _digest, find_state, load_state
+    from ms_gan.runs.sealed import file_digest
+    from ms_gan.runs.state import State, find_state, load_state
+    from ms_gan.runs.stored import seal_of
 
     folder = tmp_path / "state-00000003"
     shutil.copytree(states(saved[1])[-1], folder)
     np.savez(folder / "parameters.npz", **{name: np.array([print], object) for name in _numbers(saved[0])})
     content = {"step": 3, "seconds": 1.0}
-    digest = _digest(content, file_digest(folder / "parameters.npz"))
+    digest = seal_of(content, file_digest(folder / "parameters.npz"))
     (folder / "position.json").write_text(json.dumps(content | {"sha256": digest}))
     state = find_state(tmp_path, pytest.fail)
     assert isinstance(state, State)
     with pytest.raises(UserError, match="cannot be read"):
         load_state(state, saved[0])
+
+
+def test_the_last_state_that_was_due_is_kept_beside_those_of_signals(mindspore_cpu, tmp_path):
+    from ms_gan.runs.state import find_state, save_state
+    from ms_gan.training.loop import Position
+
+    players = _players(mindspore_cpu)
+    for step, due in ((10, True), (20, True), (21, False), (22, False), (23, False)):
+        save_state(tmp_path, players, Position(step), {"due": due})
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"state-{step:08d}" for step in (20, 22, 23)]
+    assert find_state(tmp_path, pytest.fail, lambda about: about["due"]).position.step == 20
+    save_state(tmp_path, players, Position(30, rollbacks=2), {"due": True})
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["state-00000023", "state-00000030"]
+    assert find_state(tmp_path, pytest.fail).position.rollbacks == 2
+
+
+def test_copies_in_a_state_are_checked_and_do_not_change_with_the_original(mindspore_cpu, tmp_path):
+    from ms_gan.runs.state import find_state, save_state
+    from ms_gan.training.loop import Position
+
+    history, best = tmp_path / "history.jsonl", tmp_path / "GeneratorBest.ckpt"
+    history.write_text("one\n")
+    best.write_text("first")
+    save_state(tmp_path, _players(mindspore_cpu), Position(5), {"note": 3}, [history, best])
+    history.write_text("one\ntwo\n")
+    best.unlink()
+    best.write_text("second")
+    state = find_state(tmp_path, pytest.fail)
+    assert state.about["note"] == 3
+    assert state.file("history.jsonl").read_text() == "one\n"
+    assert state.file("GeneratorBest.ckpt").read_text() == "first"
+    assert state.file("config.yaml") is None
+    state.file("history.jsonl").write_text("oNe\n")
+    said = []
+    assert find_state(tmp_path, said.append) is None
+    assert "the checksum of history.jsonl does not hold" in said[0]

@@ -1,0 +1,94 @@
+"""Everything that is settled before a run's first parameter exists, and the checks of what was asked for."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from ms_gan.commands.console import Console
+from ms_gan.config import Config
+from ms_gan.data.images import ImageSet
+from ms_gan.data.sources import load_images
+from ms_gan.data.stream import BatchStream
+from ms_gan.device import DeviceChoice, activate, choose_device
+from ms_gan.errors import UserError
+from ms_gan.evaluation.cheap import CHEAP_MEASURES
+from ms_gan.names import unknown_name
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What a training run takes besides its configuration."""
+
+    out: str | None = None
+    """Folder of the run; None: runs/<recipe>-<date-time>."""
+    device: str = "auto"
+    """auto, ascend or cpu."""
+    require_ascend: bool = False
+    """End with an error rather than use the CPU."""
+    init_generator: str | None = None
+    """A checkpoint to start G from."""
+    init_discriminator: str | None = None
+    """A checkpoint to start D from."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before the first parameter exists."""
+
+    config: Config
+    images: ImageSet
+    stream: BatchStream
+    device: DeviceChoice
+
+
+def prepare(config: Config, options: TrainOptions, console: Console) -> Prepared:
+    """Choose the device, load the images, and complete the configuration by their shape."""
+    check_measures(config)
+    choice = choose_device(options.device, require_ascend=options.require_ascend, announce=console.line)
+    data = config.data
+    images = load_images(
+        source=data.source,
+        folder=data.folder,
+        split=data.split,
+        classes=data.classes,
+        size=data.size,
+        channels=data.channels,
+        prefer=data.prefer,
+        prefer_classes=data.prefer_classes,
+        announce=console.line,
+    )
+    channels, size = images.images.shape[1:3]
+    config = dataclasses.replace(config, data=dataclasses.replace(data, size=size, channels=channels))
+    stream = BatchStream(images, config.batch_size, data.images_per_epoch, config.seed)
+    activate(choice)
+    return Prepared(config, images, stream, choice)
+
+
+def check_measures(config: Config) -> None:
+    """Raise UserError where a measure is unknown, or the one that tells the best networks is never taken."""
+    for name in config.evaluation.measures:
+        if name not in CHEAP_MEASURES:
+            raise UserError(unknown_name("config evaluation.measures", name, CHEAP_MEASURES))
+    best = config.saving.best
+    if best is not None and best not in CHEAP_MEASURES:
+        raise UserError(
+            f"{unknown_name('--keep-best', best, CHEAP_MEASURES)}; losses and D's answers do not tell good pictures"
+        )
+    if best is not None and (config.evaluation.every is None or best not in config.evaluation.measures):
+        raise UserError(f"--keep-best {best}: is never measured; add --evaluate-every STEPS (and evaluation.measures)")
+
+
+def build(config: Config, batches_per_epoch: int) -> tuple[Config, Any, Any]:
+    """Return the completed configuration, the players and the plan for data of so many batches an epoch."""
+    from ms_gan.networks import ImageShape
+    from ms_gan.training.plan import make_plan
+    from ms_gan.training.setup import build_players
+
+    horizon = make_plan(config, batches_per_epoch).total_steps
+    for role in ("generator_optimizer", "discriminator_optimizer"):
+        section = getattr(config, role)
+        if section.schedule != "constant" and section.lr_steps is None:
+            # Written down, so that a longer run that is resumed keeps the schedule that it began with.
+            config = dataclasses.replace(config, **{role: dataclasses.replace(section, lr_steps=horizon)})
+    players = build_players(config, ImageShape(config.data.channels, config.data.size))
+    return config, players, make_plan(config, batches_per_epoch)

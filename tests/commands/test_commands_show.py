@@ -1,0 +1,67 @@
+"""Readers of what `plot` and `animate` are given: any bytes give a result or one line."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ms_gan.commands.show import read_picture
+from ms_gan.errors import UserError
+from ms_gan.pictures.curves import read_loss_texts
+
+
+@pytest.fixture(scope="module")
+def grid():
+    """Give the bytes of a grid as the training writes it."""
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _read(path):
+    try:
+        return read_picture(path), ""
+    except UserError as error:
+        return None, str(error)
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_as_a_grid(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.png"
+    path.write_bytes(content)
+    picture, message = _read(path)
+    assert picture is None
+    assert message.startswith(f"{path}: cannot be read as a picture: ")
+    assert "\n" not in message
+
+
+@given(st.integers(0), st.integers(0, 7), st.none() | st.integers(0))
+def test_any_damage_of_a_grid_is_noticed(tmp_path_factory, grid, place, bit, cut):
+    path = tmp_path_factory.getbasetemp() / "damaged.png"
+    content = bytearray(grid)
+    content[place % len(content)] ^= 1 << bit
+    path.write_bytes(content if cut is None else content[: cut % len(content)])
+    picture, message = _read(path)
+    assert "\n" not in message
+    # A bit of the kind of a chunk may make one that PNG readers pass over.
+    assert picture is None or np.array_equal(picture[:, :, 0], np.arange(64 * 64, dtype=np.uint8).reshape(64, 64))
+
+
+_LINES = st.lists(st.floats().map(str) | st.text(max_size=5) | st.just("9" * 400), max_size=5).map("\n".join)
+
+
+@given(st.binary(max_size=60) | _LINES.map(lambda text: text.encode("utf-8", "replace")))
+def test_any_bytes_as_loss_texts(tmp_path_factory, content):
+    folder = tmp_path_factory.getbasetemp() / "texts"
+    folder.mkdir(exist_ok=True)
+    for name in ("d_loss.txt", "d_acc.txt", "g_loss.txt"):
+        (folder / name).write_bytes(content)
+    try:
+        records, message = read_loss_texts(folder), ""
+    except UserError as error:
+        records, message = [], str(error)
+    assert "\n" not in message
+    assert records or str(folder) in message

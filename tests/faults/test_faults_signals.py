@@ -1,0 +1,115 @@
+"""Ctrl-C and SIGTERM beside the steps: one line, 130 or 143, and a run that goes on."""
+
+import os
+import signal
+import threading
+
+import pytest
+from run_folders import differences
+
+
+def _stop(number):
+    # MindSpore may have put a handler of its own in place of Python's.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.kill(os.getpid(), number)
+
+
+def _stopped(result, number, words):
+    lines = result.stderr.strip().splitlines()
+    assert result.status == 128 + number
+    assert len(lines) == 1
+    assert words in lines[0]
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.fixture
+def once(monkeypatch):
+    """Give a function that lets a signal come once, when a function is called."""
+
+    def once(number, place, name):
+        original, waiting = getattr(place, name), [number]
+
+        def called(*arguments, **options):
+            if waiting:
+                _stop(waiting.pop())
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(place, name, called)
+
+    return once
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_data_are_loaded(begin, once, number):
+    from ms_gan.commands import preparing
+
+    once(number, preparing, "load_images")
+    run, result = begin()
+    _stopped(result, number, "stopped before the first step; there is nothing to resume yet, start again")
+    assert not run.exists()
+    assert begin()[1].status == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_the_run_folder_is_made(begin, once, number):
+    from ms_gan.runs.folder import RunFolder
+
+    once(number, RunFolder, "write_config")
+    _, result = begin()
+    _stopped(result, number, "there is nothing to resume yet, start again")
+    assert begin()[1].status == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", ["prepare_steps", "plot", "animate"])
+def test_while_compiling_or_drawing(begin, once, command, finished, number, name):
+    from ms_gan.commands import running
+
+    once(number, running, name)
+    run, result = begin()
+    _stopped(result, number, "stopped; the run goes on from its last saved state, nothing before that is lost. Go on")
+    assert result.stderr.strip().endswith(f" train --resume {run}")
+    assert command("train", "--resume", run).status == 0
+    assert differences(run, finished) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_in_a_process_of_its_own_while_digits_are_drawn(start, tmp_path, number):
+    data = tmp_path / "cache"
+    words = ("--data", "builtin", "--data-dir", data, "--out", tmp_path / "run", "--device", "cpu")
+    with start("train", *words) as child:
+        assert child.stdout.readline().startswith("Device: CPU")
+        child.send_signal(number)
+        stdout, stderr = child.communicate(timeout=60)
+    assert child.returncode == 128 + number, stderr
+    assert stderr.count("\n") == 1
+    assert "there is nothing to resume yet, start again" in stderr
+    assert "Traceback" not in stdout + stderr
+
+
+def test_handlers_are_put_back(begin, once):
+    from ms_gan.commands import preparing
+
+    before = signal.getsignal(signal.SIGTERM)
+    once(signal.SIGTERM, preparing, "load_images")
+    begin()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_training_in_a_thread_leaves_signals_alone(digits_folder, tmp_path, mindspore_cpu):
+    from ms_gan import train
+
+    failed = []
+
+    def run():
+        try:
+            train(
+                "mlp", overrides={"steps": 2, "data.folder": str(digits_folder)}, out=str(tmp_path / "r"), device="cpu"
+            )
+        except BaseException as error:  # pragma: no cover
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert failed == []
