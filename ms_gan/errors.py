@@ -10,7 +10,7 @@ class UserError(Exception):
 
 
 class TrainingDiverged(Exception):
-    """A loss or a parameter is no longer a finite number. The command line prints the message and exits with status 1."""
+    """A loss or parameter is no longer a finite number. The command line prints the message and exits with status 1."""
 
 
 class Interrupted(Exception):

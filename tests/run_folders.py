@@ -11,6 +11,8 @@ from ms_gan.config import read_config, to_mapping
 
 # Times, places and the console differ from run to run; of the states all but the newest depend on where it stopped.
 _ASIDE = {"log.txt", ".lock", "environment.json", "report.html"}
+# Event files are logs, one of each start, with times in them.
+_ASIDE_FOLDER = "tensorboard/"
 _ASIDE_KEYS = {"seconds", "crc32"}
 
 
@@ -44,7 +46,7 @@ def states(run: Path) -> list[Path]:
 def _files(run: Path) -> set[str]:
     files = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()} - _ASIDE
     older = tuple(f"checkpoints/{state.name}/" for state in states(run)[:-1])
-    return {name for name in files if not name.startswith(older)} if older else files
+    return {name for name in files if not name.startswith((_ASIDE_FOLDER, *older))}
 
 
 def _same(one: Path, other: Path, free: tuple[str, ...]) -> bool:

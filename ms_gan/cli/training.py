@@ -44,6 +44,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     output.add_argument("--keep-best", metavar="MEASURE", help="keep the best networks too, by sliced_wasserstein")
     output.add_argument("--evaluate-every", type=int, metavar="STEPS", help="measure the pictures (never)")
     output.add_argument("--log-every", type=int, metavar="STEPS", help="log and record the losses (10)")
+    output.add_argument("--tensorboard", action="store_const", const=True, help="write TensorBoard event files too")
     start = parser.add_argument_group("start")
     start.add_argument("--resume", metavar="RUN", help="go on with a run folder; ends with the same bits")
     start.add_argument("--init-generator", metavar="CKPT", help="start G from a checkpoint")
@@ -75,6 +76,7 @@ def run_train(options: argparse.Namespace) -> None:
         "steps": options.steps,
         "minutes": options.minutes,
         "log_every": options.log_every,
+        "tensorboard": options.tensorboard,
         "saving.state_every": options.save_every,
         "saving.networks_keep": options.keep,
         "saving.best": options.keep_best,

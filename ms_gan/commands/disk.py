@@ -14,7 +14,7 @@ from ms_gan.training.steps import Players
 _STATES = 4
 _FRAMES = 120  # of the GIF, at most
 _CURVES = 1.5  # MB
-_RECORD, _LINE = 400e-6, 250e-6  # MB of a line of the history and of the log
+_RECORD, _LINE, _EVENT = 400e-6, 250e-6, 800e-6  # MB of a record in the history, in the log, and as an event
 
 
 def describe_disk(config: Config, players: Players, plan: Plan) -> str:
@@ -26,6 +26,7 @@ def describe_disk(config: Config, players: Players, plan: Plan) -> str:
     if plan.total_steps is None:
         kept = config.saving.networks_keep
         fixed = _STATES * (state + best) + best + (kept + 1 if kept else 0) * networks + _FRAMES * frame + _CURVES
+        picture += config.tensorboard * picture
         each = "" if kept else f" and {networks:.1f} MB for each checkpoint (--keep N bounds them)"
         return f"Disk: at most {fixed:,.0f} MB, and {picture:.2f} MB for each grid{each}"
     records = plan.total_steps // config.log_every + _count(plan, None) + _count(plan, config.evaluation.every or 0)
@@ -39,6 +40,7 @@ def describe_disk(config: Config, players: Players, plan: Plan) -> str:
         f"up to {_STATES} states of {state + best + history:.1f} MB": _STATES * (state + best + history),
         "the best networks": best,
         f"{grids:,} grids and the GIF": grids * picture + min(grids, _FRAMES) * frame,
+        "TensorBoard": config.tensorboard * (grids * picture + (records + grids) * _EVENT),
         "history, log and curves": history + (records + grids) * _LINE + _CURVES,
     }
     listed = ", ".join(f"{name}" for name, size in shares.items() if size)

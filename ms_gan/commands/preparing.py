@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ms_gan.commands.console import Console
+from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config
 from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import load_images
@@ -44,6 +45,7 @@ class Prepared:
 def prepare(config: Config, options: TrainOptions, console: Console) -> Prepared:
     """Choose the device, load the images, and complete the configuration by their shape."""
     check_measures(config)
+    check_tensorboard(config)
     choice = choose_device(options.device, require_ascend=options.require_ascend, announce=console.line)
     data = config.data
     images = load_images(

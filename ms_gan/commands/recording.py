@@ -16,6 +16,7 @@ from ms_gan.commands.job import Job
 from ms_gan.commands.lines import describe_record
 from ms_gan.commands.measures import Measures
 from ms_gan.commands.notes import note_events
+from ms_gan.commands.tensorboard import Board
 from ms_gan.config import to_mapping
 from ms_gan.pictures.grid import save_grid
 from ms_gan.runs.checkpoints import save_network
@@ -42,6 +43,7 @@ class Recorder:
     def __init__(self, job: Job, position: Position, best: dict | None):
         self._job, self._config, self._plan, self._run = job, job.config, job.plan, job.run
         self._players, self._console = job.players, job.console
+        self._board = Board(job.run, job.config)
         self._measures = Measures(job.config, job.images.images, job.players.generator)
         self._bar = (
             tqdm(total=job.plan.total_steps, unit="step", dynamic_ncols=True, smoothing=0.05)
@@ -61,8 +63,10 @@ class Recorder:
         self._checked = -1
         self._best = BestKeeper(self._run, self._players, self._config.saving.best, best)
         self._watch = CollapseWatch(accuracy=self._config.objective.loss != "wasserstein")
-        for record in read_history(self._run.history_file) if self._run.history_file.exists() else ():
+        history = read_history(self._run.history_file) if self._run.history_file.exists() else []
+        for record in history:
             self._watch.see(record)
+        self._board.go_on(position.step, history)
         if self._bar is not None:
             self._bar.reset(self._plan.total_steps)
             # Steps that were done before tell nothing of the pace.
@@ -85,6 +89,7 @@ class Recorder:
         with self._timed("logging"):
             record = self._record(position, numbers, measured)
             append_record(self._run.history_file, record)
+            self._board.record(record)
             self._show(record)
             for notice in (notices := self._watch.see(record)):
                 self._console.line(f"Warning: {notice.text}")
@@ -103,6 +108,7 @@ class Recorder:
             images = self._measures.grid(position.step)
             path = self._run.grid_picture(position.step)
             save_grid(path, images, self._config.samples.rows, self._config.samples.columns)
+            self._board.picture(position.step)
 
     def on_networks(self, position: Position) -> None:
         """Save G and D, each alone."""
@@ -119,12 +125,14 @@ class Recorder:
         self._check(position)
         with self._timed("saving"):
             sync_history(self._run.history_file)
+            self._board.sync()
             keep_state(self._job, position, self._best.note)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the bar away, and end the event file."""
         if self._bar is not None:
             self._bar.close()
+        self._board.close()
 
     @contextmanager
     def _timed(self, share: str) -> Iterator[None]:

@@ -18,6 +18,7 @@ _FREE = (
     "log_every",
     "on_nan",
     "max_rollbacks",
+    "tensorboard",
     "data.source",
     "data.folder",
     "samples.every",

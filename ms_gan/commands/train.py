@@ -10,6 +10,7 @@ from ms_gan.commands.environment import describe_environment
 from ms_gan.commands.preparing import Prepared, TrainOptions, build, check_measures, prepare
 from ms_gan.commands.resume import data_digest, merge_resumed, stored_config
 from ms_gan.commands.signals import Phase, ending_signals
+from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config, build_config, config_text, load_config
 from ms_gan.device import choose_device
 from ms_gan.errors import UserError
@@ -195,6 +196,7 @@ def dry_run(config: Config) -> str:
     from ms_gan.commands.summary import image_shape
 
     check_measures(config)
+    check_tensorboard(config)
     # The networks are built to see how large they are; the CPU does for that, with its settings made first.
     choose_device("cpu", announce=lambda line: None)
     if config.epochs is not None:

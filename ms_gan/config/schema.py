@@ -177,6 +177,8 @@ class Config:
     """What follows a NaN or infinity: the end, or going back to the last state and on with other batches."""
     max_rollbacks: int = 3
     """How often a run may go back before it ends all the same."""
+    tensorboard: bool = False
+    """Whether TensorBoard event files are written too; needs tensorboardX."""
     data: DataConfig = field(default_factory=DataConfig)
     latent: LatentConfig = field(default_factory=LatentConfig)
     generator: NetworkConfig = field(default_factory=NetworkConfig)

@@ -44,7 +44,11 @@ def read_checkpoint(path: Path) -> dict[str, ms.Parameter]:
         raise UserError(f"{path}: no such checkpoint")
     check_digest(path)
     try:
-        return ms.load_checkpoint(str(path))
+        parameters = ms.load_checkpoint(str(path))
+        # Of some damaged files MindSpore makes lists.
+        if strange := [name for name, value in parameters.items() if not isinstance(value, ms.Parameter)]:
+            raise ValueError(f"{strange[0]!r} is no parameter")
+        return parameters
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(f"{path}: cannot be read as a MindSpore checkpoint: {reason}") from None

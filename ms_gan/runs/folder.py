@@ -46,6 +46,7 @@ class RunFolder:
         self.interpolation = self.path / "interpolation.png"
         self.evaluations = self.path / "evaluation"
         self.report = self.path / "report.html"
+        self.tensorboard = self.path / "tensorboard"
 
     @classmethod
     def new(cls, recipe: str, out: str | None) -> "RunFolder":

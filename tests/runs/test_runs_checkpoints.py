@@ -75,4 +75,5 @@ def test_what_a_run_notes_of_its_checkpoints_is_checked(sample, tmp_path):
         read_checkpoint(files[0])
     copied = tmp_path / "elsewhere.ckpt"
     copied.write_bytes(content)
+    (tmp_path / "index.json").write_text("[of another program]")
     load_network(copied, sample[0])
