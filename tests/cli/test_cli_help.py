@@ -20,7 +20,7 @@ def test_options_that_the_project_promises(command):
     text = command("train", "--help").stdout
     promised = (
         "--config --data --data-dir --out --mode --device --epochs --steps --minutes --seed --save-every --log-every "
-        "--keep --keep-best --evaluate-every --on-nan --resume --set --dry-run "
+        "--keep --keep-best --evaluate-every --on-nan --resume --tensorboard --set --dry-run "
         "--init-generator --init-discriminator --require-ascend --classes --size"
     )
     assert [option for option in promised.split() if f"{option} " not in text and f"{option}\n" not in text] == []
