@@ -15,7 +15,8 @@ COLOURS = 6  # .line-0 to .line-5 of the page's style
 
 
 def panels_of(kind: str, measures: Sequence[str]) -> list[Panel]:
-    """Return what is plotted of a run: the panels of losses.png, and one for each cheap measure."""
+    """Return what is plotted of a run: the panels of losses.png, and one for each cheap measure that they lack."""
+    drawn = {key for panel in PANELS[kind] for key, _, _ in panel.lines}
     extra = [
         Panel(
             key.replace("_", " ").capitalize(),
@@ -24,6 +25,7 @@ def panels_of(kind: str, measures: Sequence[str]) -> list[Panel]:
             height=2.0,
         )
         for key in measures
+        if key not in drawn
     ]
     return [*PANELS[kind], *extra]
 

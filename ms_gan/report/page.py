@@ -81,10 +81,8 @@ def _render(title: str, sections: Sequence[dict[str, Any]], together: dict[str, 
 
 def _section(gathered: Gathered, most_bytes: int) -> dict[str, Any]:
     """Return everything that the template shows of one run."""
-    run, measures = gathered.run, gathered.measures
-    records = gathered.records
-    extra = [*measures, *(["diversity"] if any("diversity" in record for record in records) else [])]
-    charts = [chart(panel, records) for panel in panels_of(gathered.kind, extra)] if records else []
+    run, measures, records = gathered.run, gathered.measures, gathered.records
+    charts = [chart(panel, records) for panel in panels_of(gathered.kind, measures)] if records else []
     return {
         "name": gathered.name,
         "slug": "".join(letter if letter.isalnum() else "-" for letter in gathered.name),

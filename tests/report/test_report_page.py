@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from run_folders import copy_run
 
+from ms_gan.evaluation.cheap import CHEAP_MEASURES
+from ms_gan.pictures.panels import PANELS
 from ms_gan.report import embedding, write_comparison, write_report
+from ms_gan.report.charts import panels_of
 from ms_gan.report.gather import gather
 from ms_gan.report.ranking import rank
 from ms_gan.runs.folder import RunFolder
@@ -272,3 +275,10 @@ def test_in_a_browser_the_slider_works(run, width, height):
         assert frame.get_attribute("src") == last
         browser.close()
     assert [word for word in trouble if word != page_file.as_uri()] == []
+
+
+@pytest.mark.parametrize("kind", list(PANELS))
+def test_no_number_of_a_run_is_drawn_twice(kind):
+    keys = [key for panel in panels_of(kind, list(CHEAP_MEASURES)) for key, _, _ in panel.lines]
+    assert set(CHEAP_MEASURES) <= set(keys)
+    assert len(keys) == len(set(keys))
