@@ -10,10 +10,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.report import run
 from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import load_images
 from ms_gan.device import activate, choose_device
-from ms_gan.errors import UserError
 from ms_gan.evaluation.copies import nearness
 from ms_gan.evaluation.extractors import Extractor, choose_extractor
 from ms_gan.evaluation.judging import Sample, compare
@@ -21,19 +21,6 @@ from ms_gan.evaluation.protocol import count_text
 from ms_gan.evaluation.results import number
 
 COUNT = 5000
-SHOWN = (
-    "fid",
-    "kid",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "classes",
-    "confidence",
-    "swd",
-    "nearest",
-    "copies",
-)
 
 
 def main(words: Sequence[str]) -> None:
@@ -49,10 +36,11 @@ def main(words: Sequence[str]) -> None:
     order = np.random.default_rng(1).permutation(len(test.images))
     first, second = np.sort(order[:COUNT]), np.sort(order[COUNT : 2 * COUNT])
     real = _sample(test.images[first], extractor, train)
-    print(f"| {count_text(COUNT)} images | {' | '.join(SHOWN)} |\n|---|{'---|' * len(SHOWN)}")
-    for name, images in spoilt(test.images[second], test.labels[second], train).items():
-        found = compare(real, _sample(images, extractor, train), len(extractor.class_names))
-        print(f"| {name} | {' | '.join(number(found.values.get(kind)) for kind in SHOWN)} |", flush=True)
+    for place, (name, images) in enumerate(spoilt(test.images[second], test.labels[second], train).items()):
+        found = compare(real, _sample(images, extractor, train), len(extractor.class_names)).values
+        if not place:
+            print(f"| {count_text(COUNT)} images | {' | '.join(found)} |\n|---|{'---|' * len(found)}")
+        print(f"| {name} | {' | '.join(map(number, found.values()))} |", flush=True)
 
 
 def spoilt(images: np.ndarray, labels: np.ndarray, train: ImageSet) -> dict[str, np.ndarray]:
@@ -105,7 +93,4 @@ def _sample(images: np.ndarray, extractor: Extractor, train: ImageSet) -> Sample
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"metric_sanity: {error}")
+    run(main)

@@ -72,17 +72,15 @@ class PyTorch:
         import torch
 
         from benchmarks.pytorch_twin import Game, TorchAdam
-        from ms_gan.data.sources import load_images
+        from ms_gan.data.configured import configured_images
         from ms_gan.data.stream import BatchStream
 
         self.threads = len(os.sched_getaffinity(0))
         torch.set_num_threads(self.threads)
         torch.manual_seed(config.seed)
-        data = dataclasses.asdict(config.data)
-        drawn = data.pop("images_per_epoch")
-        images = load_images(**data, announce=_aside)
+        images = configured_images(config.data, _aside)
         self.config, self.step = config, 0
-        self.stream = BatchStream(images, config.batch_size, drawn, config.seed)
+        self.stream = BatchStream(images, config.batch_size, config.data.images_per_epoch, config.seed)
         # The length of the schedule changes a number, not the work.
         self.game = Game(config.recipe, lambda network: TorchAdam(network, fused_adam or None), 100_000)
         self.parameters = tuple(

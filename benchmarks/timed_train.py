@@ -72,7 +72,7 @@ def watch(clock: Clock) -> None:
 
     train.prepare, preparing.activate = timed_prepare, timed_activate
     clock.marking(preparing, "choose_device", "device")
-    clock.marking(preparing, "load_images", "data")
+    clock.marking(preparing, "configured_images", "data")
     clock.marking(train, "build", "networks")
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ms_gan.cli.words import device_options
+from ms_gan.cli.words import data_options, device_options
 from ms_gan.errors import UserError
 
 
@@ -21,8 +21,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("file", metavar="FILE.yaml", nargs="?", help="base, set, runs; see configs/sweeps")
     parser.add_argument("--resume", metavar="DIR", help="go on with a sweep: complete runs are passed over")
     parser.add_argument("--out", metavar="DIR", help="folder of the sweep (runs/sweep-<name>-<date-time>)")
-    parser.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder with data; what it holds is recognised")
+    data_options(parser)
     parser.add_argument("--seed", type=int, help="of all runs")
     device_options(parser)
 

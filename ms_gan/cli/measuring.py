@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ms_gan.cli.words import device_options
+from ms_gan.cli.words import data_options, device_options
 from ms_gan.config import Config, load_config
 
 
@@ -46,8 +46,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 def _what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="mlp", metavar="NAME", help="recipe or .yaml file (mlp)")
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting")
-    parser.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder with data; what it holds is recognised")
+    data_options(parser)
 
 
 def _config(options: argparse.Namespace) -> Config:

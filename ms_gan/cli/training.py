@@ -3,7 +3,7 @@
 import argparse
 import functools
 
-from ms_gan.cli.words import device_options
+from ms_gan.cli.words import data_options, device_options
 from ms_gan.config import load_config, recipe_names
 from ms_gan.errors import UserError
 
@@ -27,8 +27,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     what.add_argument("--mode", choices=("graph", "pynative"), help="compile the steps, or run them as they are")
     what.add_argument("--seed", type=int, help="everything random follows from it (1)")
     data = parser.add_argument_group("data")
-    data.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin")
-    data.add_argument("--data-dir", metavar="DIR", help="folder with data; what it holds is recognised")
+    data_options(data)
     data.add_argument("--classes", nargs="+", metavar="CLASS", help="only these classes, by name or number")
     data.add_argument("--split", choices=("train", "test", "both"), help="which part of the data set")
     data.add_argument("--size", type=int, metavar="PIXELS", help="resize to so many pixels")

@@ -12,6 +12,12 @@ def device_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--require-ascend", action="store_true", help="end with an error rather than use the CPU")
 
 
+def data_options(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the choice of the data."""
+    parser.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with data; what it holds is recognised")
+
+
 def grid(text: str) -> tuple[int, int]:
     """Read a grid such as 5x5: rows x columns."""
     rows, cross, columns = text.lower().partition("x")

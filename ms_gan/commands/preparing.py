@@ -1,14 +1,14 @@
 """Everything that is settled before a run's first parameter exists, and the checks of what was asked for."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ms_gan.commands.console import Console
 from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config
+from ms_gan.data.configured import configured_images
 from ms_gan.data.images import ImageSet
-from ms_gan.data.sources import load_images
 from ms_gan.data.stream import BatchStream
 from ms_gan.device import DeviceChoice, activate, choose_device
 from ms_gan.errors import UserError
@@ -42,23 +42,13 @@ class Prepared:
     device: DeviceChoice
 
 
-def prepare(config: Config, options: TrainOptions, console: Console) -> Prepared:
+def prepare(config: Config, options: TrainOptions, announce: Callable[[str], object]) -> Prepared:
     """Choose the device, load the images, and complete the configuration by their shape."""
     check_measures(config)
     check_tensorboard(config)
-    choice = choose_device(options.device, require_ascend=options.require_ascend, announce=console.line)
+    choice = choose_device(options.device, require_ascend=options.require_ascend, announce=announce)
     data = config.data
-    images = load_images(
-        source=data.source,
-        folder=data.folder,
-        split=data.split,
-        classes=data.classes,
-        size=data.size,
-        channels=data.channels,
-        prefer=data.prefer,
-        prefer_classes=data.prefer_classes,
-        announce=console.line,
-    )
+    images = configured_images(data, announce)
     channels, size = images.images.shape[1:3]
     config = dataclasses.replace(config, data=dataclasses.replace(data, size=size, channels=channels))
     stream = BatchStream(images, config.batch_size, data.images_per_epoch, config.seed)

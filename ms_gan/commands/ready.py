@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ms_gan.commands.console import Console
 from ms_gan.commands.preparing import TrainOptions, build, prepare
 from ms_gan.config import Config
 from ms_gan.data.stream import BatchStream
@@ -21,18 +20,6 @@ class Ready:
     stream: BatchStream
     players: "Players"
     steps: "Steps"
-
-
-class _Teller(Console):
-    """Gives its lines to a function."""
-
-    def __init__(self, announce: Callable[[str], object]):
-        super().__init__()
-        self._announce = announce
-
-    def line(self, text: str = "") -> None:
-        """Pass a line on."""
-        self._announce(text)
 
 
 def make_ready(
@@ -63,7 +50,7 @@ def make_ready(
     UserError
         If something that was given is wrong.
     """
-    prepared = prepare(config, TrainOptions(device=device, require_ascend=require_ascend), _Teller(announce))
+    prepared = prepare(config, TrainOptions(device=device, require_ascend=require_ascend), announce)
     config, players, _ = build(prepared.config, prepared.stream.batches_per_epoch)
     # mindspore, only now that its settings are made.
     from ms_gan.networks import ImageShape

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ms_gan.config.schema import DataConfig
+from ms_gan.data.configured import configured_images
 from ms_gan.data.images import ImageSet
-from ms_gan.data.sources import load_images
 from ms_gan.data.stream import generator_for
 from ms_gan.errors import UserError
 
@@ -65,7 +65,7 @@ def load_real_images(
     UserError
         If the data cannot be loaded.
     """
-    seen = _load(data, data.split, announce)
+    seen = configured_images(data, announce)
     notices = list(seen.notices)
     if trained_on is not None and trained_on != seen.sha256:
         notices.append(
@@ -80,7 +80,10 @@ def load_real_images(
         )
         return RealImages(second, None, first, second, seen, False, tuple(notices))
     parts = {
-        split: seen if split == data.split else _load(data, split, lambda line: None) for split in ("train", "test")
+        split: seen
+        if split == data.split
+        else configured_images(dataclasses.replace(data, split=split), lambda line: None)
+        for split in ("train", "test")
     }
     train, test = parts["train"], parts["test"]
     reference, other = (train, test) if data.split == "test" else (test, train)
@@ -99,20 +102,6 @@ def draw_sample(images: ImageSet, count: int, seed: int, other: bool = False) ->
     """
     key = generator_for(seed, _OTHER if other else _REFERENCE)
     return np.sort(key.permutation(len(images.images))[:count])
-
-
-def _load(data: DataConfig, split: str, announce: Callable[[str], None]) -> ImageSet:
-    return load_images(
-        source=data.source,
-        folder=data.folder,
-        split=split,
-        classes=data.classes,
-        size=data.size,
-        channels=data.channels,
-        prefer=data.prefer,
-        prefer_classes=data.prefer_classes,
-        announce=announce,
-    )
 
 
 def _halves(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ms_gan.config import Config, OptimizerConfig, read_config
+from ms_gan.data.configured import configured_images
 from ms_gan.data.images import ImageSet
-from ms_gan.data.sources import load_images
 from ms_gan.files import write_atomically
 
 
@@ -38,7 +38,7 @@ def run(config: str, target: str, least: int, most: int, seconds: float, out: st
         File for the numbers, JSON.
     """
     settings = read_config(Path(config))
-    images = _load(settings)
+    images = configured_images(settings.data, lambda line: None)
     import mindspore as ms
 
     ms.set_device(target)
@@ -60,21 +60,6 @@ def run(config: str, target: str, least: int, most: int, seconds: float, out: st
         "losses": losses,
     }
     write_atomically(out, json.dumps(timing) + "\n")
-
-
-def _load(config: Config) -> ImageSet:
-    data = config.data
-    return load_images(
-        source=data.source,
-        folder=data.folder,
-        split=data.split,
-        classes=data.classes,
-        size=data.size,
-        channels=data.channels,
-        prefer=data.prefer,
-        prefer_classes=data.prefer_classes,
-        announce=lambda line: None,
-    )
 
 
 def pipeline(images: ImageSet, config: Config) -> Iterator[tuple[Any, Any]]:

@@ -64,7 +64,7 @@ def train(
     if not isinstance(config, Config):
         config = load_config(config, settings, overrides)
     with ending_signals() as phase:
-        prepared = prepare(config, chosen, console)
+        prepared = prepare(config, chosen, console.line)
         return _run_new(prepared, chosen, console, phase)
 
 
@@ -99,7 +99,7 @@ def resume(
     options = TrainOptions(device=device, require_ascend=require_ascend)
     with ending_signals() as phase:
         phase.run = run
-        prepared = prepare(config, options, console)
+        prepared = prepare(config, options, console.line)
         return _run_resumed(prepared, run, stored, options, console)
 
 

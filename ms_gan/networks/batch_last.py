@@ -9,7 +9,8 @@ import math
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, Uniform, initializer
 
-from ms_gan.networks.products import Geometry, adjoint_product, forward_product, upsampling_product
+from ms_gan.networks.products import adjoint_product, forward_product, upsampling_product
+from ms_gan.networks.taps import Geometry
 
 
 class FromLatents(nn.Cell):

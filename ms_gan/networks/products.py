@@ -12,25 +12,22 @@ Two traps of MindSpore 2.10: a cell with a bprop that is differentiated twice mu
 (`ops.Gather()`), not functions (`ops.gather`), and no cell that a bprop uses may branch in construct.
 """
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from ms_gan.networks.taps import (
+    Geometry,
+    landing_tables,
+    phase_order,
+    phases_of,
+    square,
+    tap_table,
+    taps_are_cheaper,
+    upsampling_taps,
+)
+
 # How often a layer can be differentiated: a gradient penalty needs its gradient's gradient.
 _ORDER = 2
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """A convolution from `large` x `large` to `small` x `small` pixels."""
-
-    large: int
-    small: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
 
 
 def forward_product(channels_in: int, channels_out: int, geometry: Geometry) -> nn.Cell:
@@ -96,20 +93,12 @@ def _shuffle(table, rows, order):
     return cell
 
 
-def _tap_table(g):
-    """(kernel^2, small^2): row of the large image read by tap t for place q, or large^2 outside the image."""
-    at = np.arange(g.small) * g.stride - g.padding + np.arange(g.kernel)[:, None]
-    y, x = at[:, None, :, None], at[None, :, None, :]
-    inside = (y >= 0) & (y < g.large) & (x >= 0) & (x < g.large)
-    return np.where(inside, y * g.large + x, g.large**2).reshape(g.kernel**2, -1)
-
-
 class _Columns(nn.Cell):
     """im2col: (C, P, N) -> (C * kernel^2, Q * N)."""
 
     def __init__(self, geometry):
         super().__init__()
-        self.rows = _Rows(_tap_table(geometry).reshape(-1), geometry.large**2)
+        self.rows = _Rows(tap_table(geometry).reshape(-1), geometry.large**2)
         self.reshape = ops.Reshape()
         self.taps, self.places = geometry.kernel**2, geometry.small**2
 
@@ -148,7 +137,7 @@ class _AdjointByTaps(nn.Cell):
 
     def __init__(self, geometry):
         super().__init__()
-        tables = _landing_tables(geometry)
+        tables = landing_tables(geometry)
         sent = (geometry.kernel * geometry.small) ** 2
         self.extend = _ZeroRow() if (tables == sent).any() else _Same()
         self.landed = _landed(tables)
@@ -179,26 +168,16 @@ def _landed(tables):
     return last if len(tables) == 1 else _Sum(_landed(tables[:-1]), last)
 
 
-def _landing_tables(g):
-    """(terms, large^2): which (tap, place) add up to a pixel, and kernel^2 * small^2 for none."""
-    table = _tap_table(g).reshape(-1)
-    sources = [np.flatnonzero(table == pixel) for pixel in range(g.large**2)]
-    tables = np.full((max(map(len, sources)), g.large**2), len(table))
-    for pixel, found in enumerate(sources):
-        tables[: len(found), pixel] = found
-    return tables
-
-
 class _AdjointByWindows(nn.Cell):
     """One product with a kernel for each phase of the stride, all on the same window, then a shuffle."""
 
     def __init__(self, geometry):
         super().__init__()
-        phases = _phases(geometry)
-        self.map = _square(phases.taps)
+        phases = phases_of(geometry)
+        self.map = Tensor(square(phases.taps))
         window = Geometry(geometry.small, phases.count, phases.taps.shape[2], 1, -phases.low)
         self.product = _Forward(_Columns(window))
-        order = _phase_order(geometry.large, geometry.stride, phases.count, phases.shift)
+        order = phase_order(geometry.large, geometry.stride, phases.count, phases.shift)
         self.shuffle = _shuffle(order, (geometry.stride * phases.count) ** 2, 0) if geometry.stride > 1 else _Same()
         self.matmul, self.transpose, self.reshape = ops.MatMul(), ops.Transpose(), ops.Reshape()
         self.taps, self.phases, self.window = geometry.kernel**2, geometry.stride**2, window.kernel**2
@@ -210,62 +189,6 @@ class _AdjointByWindows(nn.Cell):
         c = w.shape[0]
         x = self.product(y, self.reshape(w, (c * self.phases, o * self.window)))
         return self.shuffle(self.reshape(x, (c, -1, n)))
-
-
-@dataclass(frozen=True)
-class _Phases:
-    """How the places of a large image, taken `stride` apart, see the small one: along one axis."""
-
-    taps: np.ndarray
-    """(kernel, phases, window) 0/1: which tap reads which place of the window."""
-    low: int
-    """Where the window begins, relative to the place."""
-    shift: int
-    count: int
-    """Places of a phase."""
-
-
-def _phases(g):
-    """Return the phases with the shift that gives the smallest window."""
-    found = []
-    for shift in range(g.stride):
-        phase, tap = np.arange(g.stride)[:, None] - shift + g.padding, np.arange(g.kernel)
-        read = (phase - tap) % g.stride == 0
-        place = (phase - tap) // g.stride
-        low, high = int(place[read].min()), int(place[read].max())
-        taps = np.zeros((g.kernel, g.stride, high - low + 1))
-        for r, t in zip(*np.nonzero(read), strict=True):
-            taps[t, r, place[r, t] - low] = 1
-        found.append(_Phases(taps, low, shift, math.ceil((g.large + shift) / g.stride)))
-    return min(found, key=lambda phases: phases.taps.shape[2])
-
-
-def _square(taps):
-    """(kernel, phases, window) 0/1 map of one axis -> (kernel^2, phases^2 * window^2) of both."""
-    k, s, m = taps.shape
-    return Tensor(np.einsum("arc,bsd->abrscd", taps, taps).reshape(k * k, s * s * m * m).astype(np.float32))
-
-
-def _phase_order(size, phases, count, shift):
-    """Where (phase, place) keeps row (y, x) of an image of `size`."""
-    at = np.arange(size) + shift
-    r, j = at % phases, at // phases
-    return ((r[:, None] * phases + r) * count**2 + j[:, None] * count + j).reshape(-1)
-
-
-def _adjoint(c, o, g):
-    """Return the way to the adjoint that should be the faster one.
-
-    Nanoseconds per image, from what was measured (docs/speed.md): products at 300 GFLOP/s, gathers at 22 GB/s read and
-    written, sums and concatenations at 20 and 50 GB/s, transposed weights at 8 GB/s shared by a batch of 64.
-    """
-    phases, terms = _phases(g), math.ceil(g.kernel / g.stride) ** 2
-    window, places = phases.taps.shape[2] ** 2, phases.count**2
-    moved = o * window * places + (c * g.large**2 if g.stride > 1 else 0)
-    by_windows = 2 * g.stride**2 * c * o * window * places / 300 + 8 * moved / 22 + c * o * g.kernel**2 / 64
-    sent, landed = c * (g.kernel * g.small) ** 2, c * terms * g.large**2
-    by_taps = 2 * o * sent / 300 + 8 * sent / 50 + 8 * landed / 22 + 4 * landed / 20
-    return _AdjointByTaps(g) if by_taps < by_windows else _AdjointByWindows(g)
 
 
 class _ForwardGrad(nn.Cell):
@@ -313,6 +236,12 @@ class _OuterGrad(nn.Cell):
         return self.adjoint(y, dout), self.forward(x, dout)
 
 
+def _adjoint(channels_in, channels_out, geometry):
+    """Return the way to the adjoint that should be the faster one."""
+    cheaper = taps_are_cheaper(channels_in, channels_out, geometry)
+    return _AdjointByTaps(geometry) if cheaper else _AdjointByWindows(geometry)
+
+
 def _maps(channels_in, channels_out, geometry, order):
     """Return forward, adjoint and outer, each of which can be differentiated `order` times."""
     columns = _Columns(geometry)
@@ -329,16 +258,11 @@ class _Upsampling(nn.Cell):
 
     def __init__(self, channels_in, channels_out, size, kernel, flip):
         super().__init__()
-        steps = (np.arange(2)[:, None] - kernel // 2 + np.arange(kernel)) // 2
-        low = int(steps.min())
-        taps = np.zeros((kernel, 2, int(steps.max()) - low + 1))
-        for phase in range(2):
-            for tap in range(kernel):
-                taps[kernel - 1 - tap if flip else tap, phase, steps[phase, tap] - low] += 1
-        self.map = _square(taps)
+        taps, low = upsampling_taps(kernel, flip)
+        self.map = Tensor(square(taps))
         window = Geometry(size, size, taps.shape[2], 1, -low)
         self.product = forward_product(channels_in, 4 * channels_out, window)
-        self.shuffle = _shuffle(_phase_order(2 * size, 2, size, 0), 4 * size**2, _ORDER)
+        self.shuffle = _shuffle(phase_order(2 * size, 2, size, 0), 4 * size**2, _ORDER)
         self.matmul, self.transpose, self.reshape = ops.MatMul(), ops.Transpose(), ops.Reshape()
         self.taps, self.window = kernel**2, window.kernel**2
 

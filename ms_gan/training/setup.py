@@ -61,5 +61,6 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     compiled = Steps(compile_(steps.d_step), compile_(steps.g_step), compile_(steps.joint_step))
     if config.mode == "graph":
         return compiled
-    announce("PyNative would give a wrong gradient of the penalty here, so the D step is compiled in this mode too")
+    what = "D and G step are" if config.latent.shared else "D step is"
+    announce(f"PyNative would give a wrong gradient of the penalty here, so the {what} compiled in this mode too")
     return dataclasses.replace(compiled, g_step=plain.g_step)

@@ -43,7 +43,7 @@ def once(monkeypatch):
 def test_while_data_are_loaded(begin, once, number):
     from ms_gan.commands import preparing
 
-    once(number, preparing, "load_images")
+    once(number, preparing, "configured_images")
     run, result = begin()
     _stopped(result, number, "stopped before the first step; there is nothing to resume yet, start again")
     assert not run.exists()
@@ -91,7 +91,7 @@ def test_handlers_are_put_back(begin, once):
     from ms_gan.commands import preparing
 
     before = signal.getsignal(signal.SIGTERM)
-    once(signal.SIGTERM, preparing, "load_images")
+    once(signal.SIGTERM, preparing, "configured_images")
     begin()
     assert signal.getsignal(signal.SIGTERM) is before
 

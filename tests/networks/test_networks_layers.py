@@ -8,6 +8,7 @@ from layer_cases import CASES, exact_penalty, image_layer, measured
 from mindspore import Tensor, nn
 
 from ms_gan.networks import batch_last, native, products
+from ms_gan.networks.taps import Geometry
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
 
@@ -114,7 +115,7 @@ def test_batch_norm_is_per_channel_over_places_and_batch(training):
     ],
 )
 def test_both_ways_to_the_adjoint_are_the_adjoint_of_the_forward_product(large, small, kernel, stride, padding):
-    geometry = products.Geometry(large, small, kernel, stride, padding)
+    geometry = Geometry(large, small, kernel, stride, padding)
     rng = np.random.default_rng(5)
     x, y, w = (
         Tensor(rng.standard_normal(shape).astype(np.float32))
