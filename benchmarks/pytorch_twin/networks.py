@@ -41,19 +41,19 @@ def _dcgan() -> tuple[nn.Module, nn.Module]:
     blocks = ((100, 64, 2, 1, 0), (64, 128, 2, 1, 0), (128, 128, 4, 2, 1), (128, 64, 2, 1, 0), (64, 32, 4, 2, 1))
     for before, after, kernel, stride, padding in blocks:
         layers += [
-            nn.ConvTranspose2d(before, after, kernel, stride, padding),
+            nn.ConvTranspose2d(before, after, kernel, stride, padding, bias=False),
             nn.BatchNorm2d(after, momentum=0.1),
             nn.ReLU(),
         ]
     generator = nn.Sequential(*layers, nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Tanh())
     layers = []
     for before, after in ((1, 32), (32, 64), (64, 128), (128, 128), (128, 64)):
-        layers.append(nn.Conv2d(before, after, 3, 2, 1))
         # No batch normalisation of the last block's 1x1 result; ms_gan.networks.dcgan tells why.
-        if before == 128 and after == 64:
-            layers.append(nn.LeakyReLU(0.2))
-        else:
-            layers += [nn.BatchNorm2d(after, momentum=0.1), nn.LeakyReLU(0.2)]
+        normalised = not (before == 128 and after == 64)
+        layers.append(nn.Conv2d(before, after, 3, 2, 1, bias=not normalised))
+        if normalised:
+            layers.append(nn.BatchNorm2d(after, momentum=0.1))
+        layers.append(nn.LeakyReLU(0.2))
     return generator, nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 1))
 
 

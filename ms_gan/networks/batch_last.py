@@ -8,6 +8,7 @@ import math
 
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import HeUniform, Uniform, initializer
+from mindspore.ops.operations._grad_ops import ReluGrad
 
 from ms_gan.networks.products import adjoint_product, forward_product, upsampling_product
 from ms_gan.networks.taps import Geometry
@@ -82,17 +83,26 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class LeakyReLU(nn.Cell):
-    """The input above zero, `slope` times it below; without maximum's slow derivative."""
+    """The input above zero, `slope` times it below; without maximum's slow derivative.
+
+    Parameters
+    ----------
+    slope : float
+        From 0 to 1.
+    """
 
     def __init__(self, slope: float):
         super().__init__()
         self.slope = slope
-        self.relu = ops.ReLU()
+        self.maximum, self.mul, self.sub, self.add = ops.Maximum(), ops.Mul(), ops.Sub(), ops.Add()
+        self.relu_grad = ReluGrad()
 
-    def construct(self, activations: Tensor) -> Tensor:
-        """Bend the input at zero."""
-        positive = self.relu(activations)
-        return positive + (activations - positive) * self.slope
+    def construct(self, activations):
+        return self.maximum(activations, self.mul(activations, self.slope))
+
+    def bprop(self, activations, out, dout):
+        below = self.mul(dout, self.slope)
+        return (self.add(self.relu_grad(self.sub(dout, below), out), below),)
 
 
 class ReLU(nn.ReLU):
@@ -132,10 +142,19 @@ class Dense(_Weighted):
 
 
 class Conv2d(_Weighted):
-    """A convolution with bias of images of `in_size` pixels."""
+    """A convolution of images of `in_size` pixels."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, in_size: int):
-        super().__init__((out_channels, in_channels, kernel, kernel), out_channels, in_channels * kernel**2)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int,
+        padding: int,
+        in_size: int,
+        has_bias: bool = True,
+    ):
+        super().__init__((out_channels, in_channels, kernel, kernel), out_channels, in_channels * kernel**2, has_bias)
         out_size = (in_size + 2 * padding - kernel) // stride + 1
         self.product = forward_product(in_channels, out_channels, Geometry(in_size, out_size, kernel, stride, padding))
 
@@ -146,10 +165,19 @@ class Conv2d(_Weighted):
 
 
 class Conv2dTranspose(_Weighted):
-    """A transposed convolution with bias of images of `in_size` pixels."""
+    """A transposed convolution of images of `in_size` pixels."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, in_size: int):
-        super().__init__((in_channels, out_channels, kernel, kernel), out_channels, out_channels * kernel**2)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int,
+        padding: int,
+        in_size: int,
+        has_bias: bool = True,
+    ):
+        super().__init__((in_channels, out_channels, kernel, kernel), out_channels, out_channels * kernel**2, has_bias)
         out_size = (in_size - 1) * stride - 2 * padding + kernel
         self.product = adjoint_product(in_channels, out_channels, Geometry(out_size, in_size, kernel, stride, padding))
 

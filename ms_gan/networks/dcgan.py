@@ -1,4 +1,7 @@
-"""Recipe 2: DCGAN."""
+"""Recipe 2: DCGAN.
+
+A convolution before batch normalisation has no bias (MindSpore's default): the normalisation would take it away again.
+"""
 
 import itertools
 
@@ -53,7 +56,7 @@ class DCGANGenerator(nn.Cell):
             after = image.channels if last else widths[min(len(blocks) - number, len(widths)) - 1]
             # Kernel 4, stride 2, padding 1 doubles; kernel 2 adds one.
             kernel, stride, padding = (4, 2, 1) if larger == 2 * size and size > 1 else (2, 1, 0)
-            layers.append(k.Conv2dTranspose(before, after, kernel, stride, padding, size))
+            layers.append(k.Conv2dTranspose(before, after, kernel, stride, padding, size, has_bias=last))
             if not last:
                 layers += [k.BatchNorm(after), k.ReLU()]
             before = after
@@ -96,8 +99,9 @@ class DCGANDiscriminator(nn.Cell):
         layers: list[nn.Cell] = [k.FromImages()]
         before, size = image.channels, image.size
         for number, width in enumerate(widths, 1):
-            layers.append(k.Conv2d(before, width, 3, 2, 1, size))
-            if number < len(widths) or normalise_last:
+            normalised = number < len(widths) or normalise_last
+            layers.append(k.Conv2d(before, width, 3, 2, 1, size, has_bias=not normalised))
+            if normalised:
                 layers.append(k.BatchNorm(width))
             layers.append(k.LeakyReLU(slope))
             before, size = width, (size - 1) // 2 + 1

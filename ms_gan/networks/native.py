@@ -71,17 +71,35 @@ class ReLU(nn.ReLU):
 
 
 class Conv2d(nn.Conv2d):
-    """A convolution with bias; `in_size` is for the other kit."""
+    """A convolution; `in_size` is for the other kit."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, in_size: int):
-        super().__init__(in_channels, out_channels, kernel, stride, "pad", padding, has_bias=True)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int,
+        padding: int,
+        in_size: int,
+        has_bias: bool = True,
+    ):
+        super().__init__(in_channels, out_channels, kernel, stride, "pad", padding, has_bias=has_bias)
 
 
 class Conv2dTranspose(nn.Conv2dTranspose):
-    """A transposed convolution with bias; `in_size` is for the other kit."""
+    """A transposed convolution; `in_size` is for the other kit."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, in_size: int):
-        super().__init__(in_channels, out_channels, kernel, stride, "pad", padding, has_bias=True)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int,
+        padding: int,
+        in_size: int,
+        has_bias: bool = True,
+    ):
+        super().__init__(in_channels, out_channels, kernel, stride, "pad", padding, has_bias=has_bias)
 
 
 class UpsampleConv2d(Conv2d):

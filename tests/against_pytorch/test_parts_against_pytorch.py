@@ -80,7 +80,7 @@ def torch_dcgan():
     nn = torch.nn
     layers = []
     for before, after in ((2, 4), (4, 5)):
-        layers += [nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, nn.Conv2d(5, 3, 3, 2, 1), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(3, 1))
 
 
