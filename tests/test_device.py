@@ -224,6 +224,16 @@ def test_impossible_request_is_refused(request_, required, message):
         choose(request_, require_ascend=required)
 
 
+def test_compile_cache_that_computes_nan_is_refused_on_a_cpu(with_npu, monkeypatch):
+    monkeypatch.setenv("MS_COMPILER_CACHE_ENABLE", "1")
+    with pytest.raises(UserError, match="MS_COMPILER_CACHE_ENABLE is set: .* unset it"):
+        choose_device("cpu")
+    with_npu(SAYS_WORKS)
+    assert choose_device().target == "Ascend"
+    monkeypatch.setenv("MS_COMPILER_CACHE_ENABLE", "0")
+    assert choose_device("cpu").target == "CPU"
+
+
 @pytest.mark.skipif(bool(probe.traces_of_ascend()), reason="this machine has an Ascend")
 def test_real_mindspore_tells_which_library_it_wants():
     failure = probe.why_not_ascend(0, always_try=True)

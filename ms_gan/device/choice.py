@@ -11,6 +11,7 @@ from ms_gan.names import unknown_name
 
 REQUESTS = ("auto", "ascend", "cpu")
 ID_VARIABLES = ("DEVICE_ID", "ASCEND_DEVICE_ID")
+COMPILE_CACHE = "MS_COMPILER_CACHE_ENABLE"
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,19 @@ def choose_device(
     Raises
     ------
     UserError
-        If the request or number is impossible, or Ascend was demanded and does not work.
+        If the request or number is impossible, Ascend was demanded and does not work, or MindSpore's compile cache is
+        switched on for the CPU.
     """
     request = _checked_request(request, require_ascend)
     number = _device_number(device_id, announce)
     target, reason = (
         ("CPU", "asked for") if request == "cpu" else _try_ascend(request, require_ascend, number, announce)
     )
+    if target == "CPU" and os.environ.get(COMPILE_CACHE, "0") not in ("", "0"):
+        raise UserError(
+            f"{COMPILE_CACHE} is set: with its compile cache MindSpore computes NaN on a CPU from the second start on "
+            "(docs/benchmarks.md); unset it"
+        )
     applied = apply_settings(settings_for(target))
     choice = DeviceChoice(
         target=target,
