@@ -95,7 +95,12 @@ class LeakyReLU(nn.Cell):
         super().__init__()
         self.slope = slope
         self.maximum, self.mul, self.sub, self.add = ops.Maximum(), ops.Mul(), ops.Sub(), ops.Add()
-        self.relu_grad = ReluGrad()
+        self.relu, self.relu_grad = ops.ReLU(), ReluGrad()
+
+    def __call__(self, activations: Tensor) -> Tensor:
+        """Do the same in PyNative, where a derivative of its own costs more than it saves; same bits."""
+        positive = self.relu(activations)
+        return positive + (activations - positive) * self.slope
 
     def construct(self, activations):
         return self.maximum(activations, self.mul(activations, self.slope))

@@ -12,8 +12,11 @@ Two traps of MindSpore 2.10: a cell with a bprop that is differentiated twice mu
 (`ops.Gather()`), not functions (`ops.gather`), and no cell that a bprop uses may branch in construct.
 """
 
+import functools
+
 import numpy as np
 from mindspore import Tensor, nn, ops
+from mindspore.ops.primitive import constexpr
 
 from ms_gan.networks.taps import (
     Geometry,
@@ -45,15 +48,22 @@ def upsampling_product(channels_in: int, channels_out: int, size: int, kernel: i
     return _Upsampling(channels_in, channels_out, size, kernel, flip)
 
 
+@constexpr
+@functools.cache
+def _zeros(channels, count):
+    """Return a row of zeros, (C, 1, N): a constant in graph mode, made once in PyNative."""
+    return Tensor(np.zeros((channels, 1, count), np.float32))
+
+
 class _ZeroRow(nn.Cell):
     """(C, P, N) -> (C, P + 1, N), the last row zero (a cell of its own: construct() must stay free of branches)."""
 
     def __init__(self):
         super().__init__()
-        self.concat, self.zeros = ops.Concat(1), ops.Zeros()
+        self.concat = ops.Concat(1)
 
     def construct(self, x):
-        return self.concat((x, self.zeros((x.shape[0], 1, x.shape[2]), x.dtype)))
+        return self.concat((x, _zeros(x.shape[0], x.shape[2])))
 
 
 class _Same(nn.Cell):
