@@ -24,15 +24,15 @@ class NotFinite(Exception):
         self.step, self.what = step, what
 
 
-def first_not_finite(numbers: dict[str, float], players: Players) -> str | None:
-    """Return the name of a number or parameter that is NaN or infinite, or None.
+def first_not_finite(numbers: dict[str, float], players: Players | None) -> str | None:
+    """Return the name of a number or parameter (of `players`, if given) that is NaN or infinite, or None.
 
     A gradient that is not finite shows at once in what the optimizer keeps, and in the weights.
     """
     for name, value in numbers.items():
         if not math.isfinite(value):
             return name
-    for name, parameter in player_parameters(players).items():
+    for name, parameter in (player_parameters(players) if players else {}).items():
         if not _finite(parameter.asnumpy()):
             return f"parameter {name}"
     return None
