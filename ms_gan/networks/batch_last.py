@@ -102,10 +102,12 @@ class LeakyReLU(nn.Cell):
         positive = self.relu(activations)
         return positive + (activations - positive) * self.slope
 
-    def construct(self, activations):
+    def construct(self, activations: Tensor) -> Tensor:
+        """Bend the input at zero."""
         return self.maximum(activations, self.mul(activations, self.slope))
 
-    def bprop(self, activations, out, dout):
+    def bprop(self, activations: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
+        """Return the derivative."""
         below = self.mul(dout, self.slope)
         return (self.add(self.relu_grad(self.sub(dout, below), out), below),)
 
