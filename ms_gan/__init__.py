@@ -11,9 +11,12 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "animate": "ms_gan.commands.show",
+    "draw": "ms_gan.commands.export",
     "evaluate": "ms_gan.commands.evaluate",
+    "export": "ms_gan.commands.export",
     "generate": "ms_gan.commands.generate",
     "load_config": "ms_gan.config",
+    "load_exported": "ms_gan.exported",
     "load_generator": "ms_gan.commands.generate",
     "load_images": "ms_gan.data.sources",
     "plot": "ms_gan.commands.show",

@@ -13,6 +13,10 @@ class TrainingDiverged(Exception):
     """A loss or parameter is no longer a finite number. The command line prints the message and exits with status 1."""
 
 
+class WorkerDied(Exception):
+    """One of several workers ended without a word. The command line prints the message and exits with status 1."""
+
+
 class Interrupted(Exception):
     """The user or the system stopped the run, which is saved.
 

@@ -1,14 +1,16 @@
 # shellcheck shell=bash
-# Sourced by run_ascend.sh and test.sh: finds or makes the Python environment that they use.
+# Sourced by run_ascend.sh, test.sh and test_aarch64.sh: finds or makes the Python environment that they use.
 #
-# The order: --python PATH; then an active environment (VIRTUAL_ENV, CONDA_PREFIX), used as it is, so that a
-# ModelArts image's own MindSpore is used; then .venv in the repository, made on the first start.
+# The order: --python PATH; then .venv-VERSION for --mindspore VERSION; then an active environment (VIRTUAL_ENV,
+# CONDA_PREFIX), used as it is, so that a ModelArts image's own MindSpore is used; then .venv. Both .venv and
+# .venv-VERSION lie in the repository and are made on the first start.
 
 # Physical path of the repository, also when the script was called through a link from another folder.
 root="$(cd -P -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd)"
 own_environment="$root/.venv"
 python=""       # set by prepare_environment: the Python to use, by its full path
 named_python="" # set by split_arguments: what --python gave
+mindspore=""    # set by split_arguments: what --mindspore gave
 arguments=()    # set by split_arguments: everything else
 
 say() {
@@ -20,7 +22,7 @@ refuse() {
   exit 2
 }
 
-# Takes --python PATH out of the arguments of a script.
+# Takes --python PATH and --mindspore VERSION out of the arguments of a script.
 split_arguments() {
   while (($#)); do
     case "$1" in
@@ -30,10 +32,22 @@ split_arguments() {
         shift
         ;;
       --python=*) named_python="${1#--python=}" ;;
+      --mindspore)
+        choose_mindspore "${2:-}"
+        shift
+        ;;
+      --mindspore=*) choose_mindspore "${1#--mindspore=}" ;;
       *) arguments+=("$1") ;;
     esac
     shift
   done
+  [[ -z "$named_python" || -z "$mindspore" ]] || refuse "--mindspore makes an environment of its own; leave --python away"
+}
+
+choose_mindspore() {
+  [[ "$1" =~ ^[0-9]+(\.[0-9]+)+(\.post[0-9]+)?$ ]] || refuse "--mindspore needs a version, such as --mindspore 2.7.1"
+  mindspore="$1"
+  own_environment="$root/.venv-$mindspore"
 }
 
 # Prints "3.11" for a Python that really runs (the shims of pyenv exist for versions that are not there).
@@ -55,7 +69,7 @@ prepare_environment() {
     version="$(version_of "$named_python")" || refuse "--python $named_python cannot be run"
     has_wheels "$version" || refuse "--python $named_python is Python $version; MindSpore has wheels for 3.10, 3.11 and 3.12"
     use_as_it_is "$named_python"
-  elif [[ -n "$active" && ! "$active" -ef "$own_environment" ]]; then
+  elif [[ -z "$mindspore" && -n "$active" && ! "$active" -ef "$own_environment" ]]; then
     version="$(version_of "$active/bin/python")" || version="one that does not run"
     if has_wheels "$version"; then
       use_as_it_is "$active/bin/python"
@@ -95,7 +109,7 @@ fail() {
   exit 1
 }
 
-# .venv in the repository: made once, updated when what it was made from has changed.
+# The environment in the repository: made once, updated when what it was made from has changed.
 use_own_environment() {
   python="$own_environment/bin/python"
   is_complete && return
@@ -106,16 +120,14 @@ use_own_environment() {
   exec 9<&-
 }
 
-stamp_file="$own_environment/.complete"
-
-# What .venv depends on. The repository's path is part of it: a copied or moved .venv points to the old place.
+# What it depends on. The repository's path is part of it: a copied or moved environment points to the old place.
 stamp() {
   printf '%s\n' "$root"
   cat -- "$root/pyproject.toml" "$root/requirements.txt"
 }
 
 is_complete() {
-  [[ -f "$stamp_file" ]] && cmp -s -- "$stamp_file" <(stamp) && version_of "$python" >/dev/null
+  [[ -f "$own_environment/.complete" ]] && cmp -s -- "$own_environment/.complete" <(stamp) && version_of "$python" >/dev/null
 }
 
 make_own_environment() {
@@ -126,10 +138,10 @@ make_own_environment() {
     "$base" -m venv --clear "$own_environment" || fail "$base could not make $own_environment"
   fi
   # The stamp goes first and comes back last, so that an interrupted installation is done again.
-  rm -f -- "$stamp_file"
-  say "installing the packages of requirements.txt into .venv (the first time about 400 MB and a minute or two)"
+  rm -f -- "$own_environment/.complete"
+  say "installing the packages of requirements.txt into ${own_environment##*/} (the first time about 400 MB and a minute or two)"
   local install=("$python" -m pip install -qq --disable-pip-version-check)
-  "${install[@]}" --requirement "$root/requirements.txt" ||
+  "${install[@]}" --requirement "$root/requirements.txt" ${mindspore:+"mindspore==$mindspore"} ||
     fail "pip could not install the requirements (its words are above); start again to go on"
   if ! "$python" -c 'import cv2' 2>/dev/null; then
     say "cv2 cannot be imported (machines without a screen lack libGL): taking opencv-python-headless instead"
@@ -138,7 +150,7 @@ make_own_environment() {
     "${install[@]}" --constraint "$root/requirements.txt" 'opencv-python-headless<5' || fail "pip could not install it"
   fi
   "${install[@]}" --no-deps --editable "$root" || fail "pip could not install ms_gan itself (its words are above)"
-  stamp >"$stamp_file"
+  stamp >"$own_environment/.complete"
 }
 
 # Prints the first Python on PATH that MindSpore has wheels for and that can make environments.

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Sets up everything that is needed and trains: on an Ascend NPU where there is one, otherwise on the CPU.
 #
-#   bash scripts/run_ascend.sh [--python PATH] [--require-ascend] [arguments of `ms-gan train`...]
+#   bash scripts/run_ascend.sh [--python PATH | --mindspore VERSION] [--require-ascend] [arguments of `ms-gan train`...]
 #
-#   --python PATH      use this Python as it is, instead of an active environment or .venv in the repository
-#   --require-ascend   end with status 2 where no NPU works, instead of training on the CPU
+#   --python PATH        use this Python as it is, instead of an active environment or .venv in the repository
+#   --mindspore VERSION  use .venv-VERSION in the repository, made with this MindSpore
+#   --require-ascend     end with status 2 where no NPU works, instead of training on the CPU
 #
+# --workers 8 trains on eight NPUs at once, through MindSpore's msrun (docs/workers.md).
 # Without --config or --resume it trains the main job, `--config mlp`. DEVICE_ID chooses the NPU. Works from
 # any folder: paths, and the folder runs/ with the results and a log, are relative to where it was started.
 # Ends with the training's own status.

@@ -226,7 +226,7 @@ def test_impossible_request_is_refused(request_, required, message):
 
 def test_compile_cache_that_computes_nan_is_refused_on_a_cpu(with_npu, monkeypatch):
     monkeypatch.setenv("MS_COMPILER_CACHE_ENABLE", "1")
-    with pytest.raises(UserError, match="MS_COMPILER_CACHE_ENABLE is set: .* unset it"):
+    with pytest.raises(UserError, match=r"MS_COMPILER_CACHE_ENABLE is set: .* unset it"):
         choose_device("cpu")
     with_npu(SAYS_WORKS)
     assert choose_device().target == "Ascend"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from ms_gan.cli.interrupts import guard_interrupts
-from ms_gan.errors import Interrupted, TrainingDiverged, UserError
+from ms_gan.errors import Interrupted, TrainingDiverged, UserError, WorkerDied
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0, or 2 for bad input, 1 for a diverged training, 130 or 143 after a signal.
+        The exit status: 0, or 2 for bad input, 1 for a diverged training or a dead worker, 130 or 143 after a signal.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["doctor"]:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options) or 0
     except UserError as error:
         return _fail(str(error), 2)
-    except TrainingDiverged as error:
+    except (TrainingDiverged, WorkerDied) as error:
         return _fail(str(error), 1)
     except Interrupted as error:
         return _fail(str(error), 128 + error.signal)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    from ms_gan.cli import data, judging, measuring, training, using
+    from ms_gan.cli import ascend, data, judging, measuring, training, using
 
     parser = argparse.ArgumentParser(
         prog="ms-gan",
@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     using.add_commands(commands)
     judging.add_commands(commands)
     data.add_commands(commands)
+    ascend.add_commands(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Commands about data and machine: data show, data fetch, doctor."""
+"""Commands about data: data show, data fetch."""
 
 import argparse
 
@@ -25,9 +25,6 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     fetch.add_argument("name", choices=("mnist", "cifar10"))
     fetch.add_argument("--data-dir", metavar="DIR", help="where to (MS_GAN_DATA, or ~/.cache/ms_gan)")
 
-    parser = commands.add_parser("doctor", help="check this machine: device, versions, settings, data")
-    parser.set_defaults(run=run_doctor)
-
 
 def run_show(options: argparse.Namespace) -> None:
     """Draw labelled examples."""
@@ -53,10 +50,3 @@ def run_fetch(options: argparse.Namespace) -> None:
 
     fetch = {"mnist": fetch_mnist, "cifar10": fetch_cifar10}[options.name]
     print(f"{options.name}: {fetch(options.data_dir)}")
-
-
-def run_doctor(_: argparse.Namespace) -> int:
-    """Check this machine."""
-    from ms_gan.doctor import run_doctor as doctor
-
-    return doctor()

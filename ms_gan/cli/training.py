@@ -2,10 +2,14 @@
 
 import argparse
 import functools
+from typing import TYPE_CHECKING
 
 from ms_gan.cli.words import data_options, device_options
 from ms_gan.config import load_config, recipe_names
 from ms_gan.errors import UserError
+
+if TYPE_CHECKING:
+    from ms_gan.commands.launch import Launch
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -17,9 +21,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         usage="ms-gan train [--config NAME|FILE.yaml] [options]   (or: --resume RUN [options])",
         # Wide enough for every option and its help on one line, so that all fit a screen.
         formatter_class=functools.partial(argparse.HelpFormatter, max_help_position=36),
+        add_help=False,
     )
     parser.set_defaults(run=run_train)
     what = parser.add_argument_group("what")
+    what.add_argument("-h", "--help", action="help", help="show this help message and exit")
     what.add_argument("--config", metavar="NAME", help=f"recipe or .yaml file (mlp): {', '.join(recipe_names())}")
     what.add_argument(
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting; --dry-run lists them"
@@ -50,7 +56,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     start.add_argument("--init-discriminator", metavar="CKPT", help="start D from a checkpoint")
     start.add_argument("--on-nan", choices=("stop", "rollback"), help="or go back, and on with other batches (stop)")
     start.add_argument("--dry-run", action="store_true", help="print the configuration and the plan, train nothing")
-    device_options(parser)
+    worker_options(device_options(parser))
 
     parser = commands.add_parser("summary", help="print the layers of a recipe's networks")
     parser.set_defaults(run=run_summary)
@@ -58,9 +64,18 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting")
 
 
+def worker_options(group: argparse._ArgumentGroup) -> None:
+    """Add the number of workers, and where they are: the launcher's own options, told of in docs/workers.md."""
+    group.add_argument("--workers", type=int, metavar="N", help="devices that share each batch (docs/workers.md)")
+    for name, kind in (("local_worker_num", int), ("master_addr", str), ("master_port", int), ("node_rank", int)):
+        group.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
+
+
 def run_train(options: argparse.Namespace) -> None:
     """Train, resume, or show the plan."""
     from ms_gan.commands.train import dry_run, resume, train
+    from ms_gan.commands.workers import resume_on_workers, train_on_workers
+    from ms_gan.device.team import role, serve_as_scheduler
 
     overrides = {
         "mode": options.mode,
@@ -84,7 +99,11 @@ def run_train(options: argparse.Namespace) -> None:
     }
     device = {"device": options.device, "require_ascend": options.require_ascend}
     common = {"settings": options.set, "overrides": overrides}
-    if options.dry_run:
+    part = role()
+    launch = _launch(options)
+    if part == "scheduler":
+        serve_as_scheduler()
+    elif options.dry_run:
         if options.resume:
             raise UserError("--dry-run: shows a new run; leave out --resume")
         print(dry_run(load_config(options.config or "mlp", **common)))
@@ -94,7 +113,13 @@ def run_train(options: argparse.Namespace) -> None:
             raise UserError(
                 f"--resume: goes on with what {options.resume} holds; leave out --{refused[0].replace('_', '-')}"
             )
-        resume(options.resume, **common, **device)
+        if launch and part == "alone":
+            resume_on_workers(options.resume, launch, **common, options=device)
+        else:
+            resume(options.resume, **common, **device)
+    elif launch and part == "alone":
+        files = {name: getattr(options, name) for name in ("out", "init_generator", "init_discriminator")}
+        train_on_workers(load_config(options.config or "mlp", **common), launch, device | files)
     else:
         train(
             options.config or "mlp",
@@ -104,6 +129,19 @@ def run_train(options: argparse.Namespace) -> None:
             init_generator=options.init_generator,
             init_discriminator=options.init_discriminator,
         )
+
+
+def _launch(options: argparse.Namespace) -> "Launch | None":
+    """Return how many workers were asked for, and where; None for one, which needs no launcher."""
+    from ms_gan.commands.launch import Launch
+
+    places = ("local_worker_num", "master_addr", "master_port", "node_rank")
+    given = {name: getattr(options, name) for name in places if getattr(options, name) is not None}
+    if options.workers is None and given:
+        raise UserError(f"--{next(iter(given))}: goes with --workers N, the number of all workers")
+    launch = Launch(1 if options.workers is None else options.workers, **given)
+    launch.check()
+    return launch if launch.worker_num > 1 else None
 
 
 def run_summary(options: argparse.Namespace) -> None:

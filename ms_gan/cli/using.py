@@ -1,6 +1,8 @@
-"""Commands that use a run: generate, interpolate, animate, plot."""
+"""Commands that use a run: generate, export, draw, interpolate, animate, plot."""
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from ms_gan.cli.words import device_options, grid
 from ms_gan.errors import UserError
@@ -9,6 +11,7 @@ from ms_gan.errors import UserError
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add the commands to the parser."""
     _add_generate(commands)
+    _add_export(commands)
     parser = commands.add_parser("interpolate", help="walk from one picture to the next: a strip, or a GIF")
     parser.set_defaults(run=run_interpolate)
     parser.add_argument("source", metavar="RUN_OR_CKPT", help="run folder (newest checkpoint), or a Generator*.ckpt")
@@ -57,6 +60,26 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
     device_options(parser)
 
 
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("export", help="write a generator to one file that others can run")
+    parser.set_defaults(run=run_export)
+    parser.add_argument("source", metavar="RUN_OR_CKPT", help="run folder (newest checkpoint), or a Generator*.ckpt")
+    parser.add_argument("--format", required=True, metavar="NAME", help="mindir, onnx, or npz (for NumPy alone)")
+    parser.add_argument("--out", metavar="FILE", help="a new file (generator.mindir and so on)")
+    parser.add_argument("--config", metavar="NAME", help="recipe of a checkpoint outside a run folder")
+    device_options(parser)
+
+    parser = commands.add_parser("draw", help="draw images from a file that export wrote")
+    parser.set_defaults(run=run_draw)
+    parser.add_argument("file", metavar="FILE", help="*.mindir, *.onnx or *.npz")
+    parser.add_argument("--num", type=int, metavar="N", help="number of images (as many as the grid holds, or 25)")
+    parser.add_argument("--grid", type=grid, metavar="RxC", help="rows x columns, for example 5x5")
+    parser.add_argument("--seed", type=int, help="the latents follow from it, as in generate (1)")
+    parser.add_argument("--latents", metavar="FILE.npy", help="latents (N, n) of your own instead")
+    parser.add_argument("--out", default="generated.png", metavar="PATH", help="FILE.png, FILE.npy, or a folder")
+    device_options(parser)
+
+
 def run_generate(options: argparse.Namespace) -> None:
     """Draw images."""
     from ms_gan.commands.generate import find_generator, generate
@@ -80,7 +103,45 @@ def run_generate(options: argparse.Namespace) -> None:
         latent_scales=options.latent_scale,
         batch_statistics=options.batch_statistics,
     )
-    print(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} pictures to {written[0].parent}")
+    _tell(written)
+
+
+def run_export(options: argparse.Namespace) -> None:
+    """Write a generator to one file."""
+    from ms_gan.commands.export import check_export, export
+    from ms_gan.commands.generate import find_generator
+    from ms_gan.device import activate, choose_device
+
+    check_export(options.format, options.out)
+    find_generator(options.source, options.config)
+    activate(choose_device(options.device, require_ascend=options.require_ascend))
+    written = export(options.source, options.format, out=options.out, config=options.config)
+    print(f"wrote {written}; draw from it: ms-gan draw {written} --num 25 --out new.png")
+
+
+def run_draw(options: argparse.Namespace) -> None:
+    """Draw images from an exported generator."""
+    from ms_gan.commands.export import draw
+    from ms_gan.exported.reading import check_file
+
+    if options.latents and any(given is not None for given in (options.num, options.seed)):
+        raise UserError("--latents: their number is that of the images; leave out --num, --seed")
+    if check_file(options.file) == "mindir":
+        from ms_gan.device import activate, choose_device
+
+        activate(choose_device(options.device, require_ascend=options.require_ascend))
+    elif options.device == "ascend" or options.require_ascend:
+        raise UserError(f"{options.file}: only *.mindir is drawn on Ascend; export with --format mindir")
+    rows, columns = options.grid or (0, 0)
+    written = draw(
+        options.file,
+        num=options.num if options.num is not None else rows * columns or 25,
+        grid=options.grid,
+        seed=1 if options.seed is None else options.seed,
+        latents=options.latents,
+        out=options.out,
+    )
+    _tell(written)
 
 
 def run_interpolate(options: argparse.Namespace) -> None:
@@ -120,3 +181,7 @@ def run_plot(options: argparse.Namespace) -> None:
     else:
         written = (scatter if options.scatter else plot)(options.source, options.out)
     print(f"wrote {written}")
+
+
+def _tell(written: Sequence[Path]) -> None:
+    print(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} pictures to {written[0].parent}")

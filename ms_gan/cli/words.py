@@ -5,11 +5,12 @@ import argparse
 from ms_gan.device import REQUESTS
 
 
-def device_options(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of the device."""
+def device_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the choice of the device; return its group."""
     group = parser.add_argument_group("device")
     group.add_argument("--device", choices=REQUESTS, default="auto", help="auto: Ascend if it works, else the CPU")
     group.add_argument("--require-ascend", action="store_true", help="end with an error rather than use the CPU")
+    return group
 
 
 def data_options(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

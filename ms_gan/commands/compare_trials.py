@@ -77,4 +77,4 @@ def _run(title: str, words: Sequence[str], environment: dict[str, str]) -> None:
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"compare: the {title} run ended with status {done.returncode}: {last}")
+        raise UserError(f"the {title} run ended with status {done.returncode}: {last}")

@@ -113,10 +113,7 @@ def generate(
     UserError
         If something that was given is wrong.
     """
-    if not 1 <= num <= _MOST_IMAGES:
-        raise UserError(f"--num {num}: must be from 1 to {_MOST_IMAGES:,}")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
+    check_wish(num, seed)
     if not all(math.isfinite(scale) for scale in latent_scales):
         raise UserError(f"--latent-scale {' '.join(map(str, latent_scales))}: must be finite numbers")
     from ms_gan.commands.drawing import draw_images
@@ -125,14 +122,36 @@ def generate(
     if training_grid:
         samples = settings.samples
         num, grid, seed = samples.rows * samples.columns, (samples.rows, samples.columns), samples.seed
-    rows, columns = grid or _squarish(num)
-    if rows * columns < num:
-        raise UserError(f"--num {num}: {num} images do not fit a grid of {rows} x {columns}; give a larger --grid")
+    rows, columns = layout(num, grid)
     latents = fixed_latents(seed, num, settings.latent.size)
     out = Path(out)
     if latent_scales:
         return [_scales(generator, latents, latent_scales, rows, columns, out)]
     images = draw_images(generator, latents, batch_statistics=batch_statistics)
+    return write_images(out, images, rows, columns)
+
+
+def check_wish(num: int, seed: int) -> None:
+    """Raise UserError for a number of images or a seed that cannot be."""
+    if not 1 <= num <= _MOST_IMAGES:
+        raise UserError(f"--num {num}: must be from 1 to {_MOST_IMAGES:,}")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
+
+
+def layout(num: int, grid: tuple[int, int] | None) -> tuple[int, int]:
+    """Return rows and columns for `num` images, as square as possible where `grid` is None."""
+    if grid is None:
+        columns = math.ceil(math.sqrt(num))
+        return math.ceil(num / max(1, columns)), columns
+    rows, columns = grid
+    if rows * columns < num:
+        raise UserError(f"--num {num}: {num} images do not fit a grid of {rows} x {columns}; give a larger --grid")
+    return grid
+
+
+def write_images(out: Path, images: np.ndarray, rows: int, columns: int) -> list[Path]:
+    """Write images as the end of `out` says: a grid (.png), an array (.npy), or a folder; see :func:`generate`."""
     if out.suffix.lower() == ".png":
         save_grid(out, images, rows, columns)
         return [out]
@@ -142,7 +161,7 @@ def generate(
         return [out]
     if out.suffix:
         raise UserError(f"--out {out}: must end in .png or .npy, or be a folder")
-    paths = [out / f"{index:0{len(str(num - 1))}d}.png" for index in range(num)]
+    paths = [out / f"{index:0{len(str(len(images) - 1))}d}.png" for index in range(len(images))]
     for path, image in zip(paths, images, strict=True):
         save_grid(path, image[None], 1, 1, scale=1, gap=0)
     return paths
@@ -161,9 +180,3 @@ def _scales(generator, latents, scales: Sequence[float], rows: int, columns: int
             panels.append((f"z x {scale:g}\n{statistics} statistics", images))
     save_labelled(out, panels, rows, columns, title="Latents z from N(0, 1), scaled before the generator sees them")
     return out
-
-
-def _squarish(count: int) -> tuple[int, int]:
-    """Return rows and columns of a grid with room for `count`."""
-    columns = math.ceil(math.sqrt(count))
-    return math.ceil(count / columns), columns

@@ -6,6 +6,7 @@ from ms_gan.commands.console import Console
 from ms_gan.config import Config
 from ms_gan.data.images import ImageSet
 from ms_gan.runs.folder import RunFolder
+from ms_gan.training.parallel import Alone
 from ms_gan.training.plan import Plan
 from ms_gan.training.steps import Players
 
@@ -20,3 +21,4 @@ class Job:
     players: Players
     run: RunFolder
     console: Console
+    worker: Alone

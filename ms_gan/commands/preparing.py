@@ -70,6 +70,21 @@ def check_measures(config: Config) -> None:
         raise UserError(f"--keep-best {best}: is never measured; add --evaluate-every STEPS (and evaluation.measures)")
 
 
+def check_split(config: Config, size: int) -> None:
+    """Raise UserError where a batch cannot be split among `size` workers without changing what is computed."""
+    if config.batch_size % size:
+        near = max(1, round(config.batch_size / size)) * size
+        raise UserError(
+            f"--workers {size}: batch_size {config.batch_size} cannot be split into {size} equal shares; "
+            f"set a multiple of {size}, for example --set batch_size={near}"
+        )
+    if config.objective.penalty == "dragan" and size > 1:
+        raise UserError(
+            f"--workers {size}: the penalty dragan takes its noise from the deviation of the whole batch, of which a "
+            "worker has a share; choose another penalty, or one worker"
+        )
+
+
 def build(config: Config, batches_per_epoch: int) -> tuple[Config, Any, Any]:
     """Return the completed configuration, the players and the plan for data of so many batches an epoch."""
     from ms_gan.networks import ImageShape

@@ -1,6 +1,7 @@
 """A run from where it stands to its end: the loop, going back after a NaN, curves and animation."""
 
 import dataclasses
+import signal
 import time
 
 from ms_gan.commands.disk import describe_disk
@@ -10,6 +11,7 @@ from ms_gan.commands.mending import restore
 from ms_gan.commands.notes import note_events
 from ms_gan.commands.preparing import Prepared
 from ms_gan.commands.recording import Recorder
+from ms_gan.commands.sharing import Leader, lead, release, stopping
 from ms_gan.commands.show import animate, plot
 from ms_gan.commands.signals import noted_signals
 from ms_gan.commands.telling import describe_run, resume_hint, summarise_run
@@ -47,6 +49,7 @@ def run_to_end(prepared: Prepared, job: Job, position: Position, best: dict | No
     describe_run(job, console)
     console.line(describe_disk(config, job.players, job.plan))
     steps = prepare_steps(job.players, config, ImageShape(config.data.channels, config.data.size), console.line)
+    lead(job.worker, job.players, position)
     recorder = Recorder(job, position, best)
     began = time.perf_counter()
     with noted_signals() as received:
@@ -54,10 +57,10 @@ def run_to_end(prepared: Prepared, job: Job, position: Position, best: dict | No
             _train(prepared, job, steps, position, recorder, received)
         finally:
             recorder.close()
-    if received and not job.plan.done(position.step, position.seconds):
-        raise Interrupted(
-            f"stopped after step {position.step:,}; everything is saved. {resume_hint(job.run)}", received[0]
-        )
+    if not job.plan.done(position.step, position.seconds):
+        # Without a signal of its own where another worker got one.
+        number = received[0] if received else signal.SIGTERM
+        raise Interrupted(f"stopped after step {position.step:,}; everything is saved. {resume_hint(job.run)}", number)
     wall = time.perf_counter() - began
     drawing = time.perf_counter()
     plot(job.run)
@@ -71,15 +74,24 @@ def _train(
     prepared: Prepared, job: Job, steps: Steps, position: Position, recorder: Recorder, received: list[int]
 ) -> None:
     """Run the loop; where a number is not finite, go back and on with other batches, as often as that is allowed."""
+    worker = job.worker
+    listener = Leader(recorder, worker, job.players) if worker.size > 1 else recorder
     while True:
         # With its own seed a run that went back sees other batches and latents; the networks are those of the state.
         seed = data_seed(job.config.seed, position.rollbacks)
         config, stream = dataclasses.replace(job.config, seed=seed), prepared.stream.reseeded(seed)
         try:
-            run_loop(config, job.plan, stream, steps, position, recorder, lambda: bool(received))
+            stops = stopping(worker, position, received)
+            run_loop(config, job.plan, stream, steps, position, listener, stops, worker)
             return
         except NotFinite as error:
-            recorder.go_on(position, _go_back(job, position, error))
+            try:
+                best = _go_back(job, position, error)
+            except TrainingDiverged:
+                release(worker)
+                raise
+            lead(worker, job.players, position)
+            recorder.go_on(position, best)
 
 
 def _go_back(job: Job, position: Position, error: NotFinite) -> dict | None:

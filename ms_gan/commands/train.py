@@ -18,6 +18,7 @@ from ms_gan.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from ms_gan.commands.job import Job
+    from ms_gan.training.parallel import Alone
 
 __all__ = ["Prepared", "TrainOptions", "dry_run", "prepare", "resume", "train"]
 
@@ -29,7 +30,7 @@ def train(
     overrides: dict[str, Any] | None = None,
     console: Console | None = None,
     **options: Any,
-) -> RunFolder:
+) -> RunFolder | None:
     """Train a GAN and leave a run folder.
 
     Parameters
@@ -47,8 +48,8 @@ def train(
 
     Returns
     -------
-    RunFolder
-        The finished run.
+    RunFolder or None
+        The finished run; None in a worker other than the first of several.
 
     Raises
     ------
@@ -65,7 +66,8 @@ def train(
         config = load_config(config, settings, overrides)
     with ending_signals() as phase:
         prepared = prepare(config, chosen, console.line)
-        return _run_new(prepared, chosen, console, phase)
+        worker = _join_workers(prepared, console)
+        return _run_new(prepared, chosen, console, phase, worker) if worker else None
 
 
 def resume(
@@ -76,7 +78,7 @@ def resume(
     device: str = "auto",
     require_ascend: bool = False,
     console: Console | None = None,
-) -> RunFolder:
+) -> RunFolder | None:
     """Go on with a run from its last saved state; it ends with the bits of a run that was never interrupted.
 
     Parameters
@@ -100,10 +102,24 @@ def resume(
     with ending_signals() as phase:
         phase.run = run
         prepared = prepare(config, options, console.line)
-        return _run_resumed(prepared, run, stored, options, console)
+        worker = _join_workers(prepared, console)
+        return _run_resumed(prepared, run, stored, options, console, worker) if worker else None
 
 
-def _run_new(prepared: Prepared, options: TrainOptions, console: Console, phase: Phase) -> RunFolder:
+def _join_workers(prepared: Prepared, console: Console) -> "Alone | None":
+    """Meet the other workers, if there are any; one that does not write does its part here and returns None."""
+    from ms_gan.commands.sharing import follow, meet
+
+    worker, batch = meet(prepared.config), prepared.config.batch_size
+    if worker.size > 1:
+        console.line(
+            f"Workers: {worker.size}, each with {batch // worker.size} of the {batch} images of a batch; gradients are "
+            "averaged, and the statistics of batch normalisation are those of the whole batch"
+        )
+    return follow(prepared, worker, console.line) if worker.rank else worker
+
+
+def _run_new(prepared: Prepared, options: TrainOptions, console: Console, phase: Phase, worker: "Alone") -> RunFolder:
     from ms_gan.commands.job import Job
     from ms_gan.commands.recording import keep_state
     from ms_gan.commands.running import run_to_end
@@ -116,7 +132,7 @@ def _run_new(prepared: Prepared, options: TrainOptions, console: Console, phase:
     if options.init_discriminator:
         load_network(Path(options.init_discriminator), players.discriminator)
     run = RunFolder.new(config.recipe, options.out)
-    job = Job(config, plan, prepared.images, players, run, console)
+    job = Job(config, plan, prepared.images, players, run, console, worker)
     with run.locked():
         console.keep_in(run.log_file)
         run.write_environment(describe_environment(plan, prepared.images, prepared.device, dataclasses.asdict(options)))
@@ -129,11 +145,12 @@ def _run_new(prepared: Prepared, options: TrainOptions, console: Console, phase:
 
 
 def _run_resumed(
-    prepared: Prepared, run: RunFolder, stored: Config, options: TrainOptions, console: Console
+    prepared: Prepared, run: RunFolder, stored: Config, options: TrainOptions, console: Console, worker: "Alone"
 ) -> RunFolder:
     from ms_gan.commands.job import Job
     from ms_gan.commands.mending import mend_complete, restore
     from ms_gan.commands.running import run_to_end
+    from ms_gan.commands.sharing import release
     from ms_gan.runs.state import find_state, load_state
     from ms_gan.training.plan import Plan
 
@@ -144,7 +161,7 @@ def _run_resumed(
                 "give their folder with --data-dir"
             )
         config, players, plan = build(prepared.config, prepared.stream.batches_per_epoch)
-        job = Job(config, plan, prepared.images, players, run, console)
+        job = Job(config, plan, prepared.images, players, run, console, worker)
         state = find_state(run.checkpoints, console.line)
         if state is None:
             raise UserError(f"--resume {run.path}: {run.checkpoints} holds no intact state; start a new run")
@@ -152,6 +169,7 @@ def _run_resumed(
         _mend_description(job, prepared, options, stored)
         if plan.done(position.step, position.seconds):
             console.line(f"{run.path}: complete after {position.step:,} steps, nothing to do; give a larger --epochs")
+            release(worker)
             mend_complete(job, state)
             return run
         load_state(state, players)

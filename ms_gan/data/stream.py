@@ -53,6 +53,7 @@ class BatchStream:
         self._images = images.images
         self._batch_size = batch_size
         self._seed = seed
+        self._rows = slice(None)
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self._to_float = ((np.arange(256) - 127.5) / 127.5).astype(np.float32)
 
@@ -60,6 +61,12 @@ class BatchStream:
         """Return the same images in the order that follows from another seed."""
         other = copy.copy(self)
         other._seed, other._order = seed, (-1, np.empty(0, np.int64))
+        return other
+
+    def part(self, rows: slice) -> "BatchStream":
+        """Return a stream that gives these rows of each batch: the share of one of several workers."""
+        other = copy.copy(self)
+        other._rows = rows
         return other
 
     def batch(self, index: int) -> np.ndarray:
@@ -70,7 +77,7 @@ class BatchStream:
             self._order = (epoch, order)
         chosen = self._order[1][place * self._batch_size : (place + 1) * self._batch_size]
         # Sorted rows are read faster, and the order within a batch has no meaning.
-        return self._to_float[self._images[np.sort(chosen)]]
+        return self._to_float[self._images[np.sort(chosen)[self._rows]]]
 
 
 def d_latents(seed: int, index: int, count: int, size: int) -> np.ndarray:

@@ -1,16 +1,38 @@
 """Which kit of convolutional layers: MindSpore's own on Ascend, the batch-last one on the CPU."""
 
-from types import ModuleType
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from types import ModuleType, SimpleNamespace
 
 import mindspore as ms
 
+from ms_gan.device.team import team_size
 
-def kit() -> ModuleType:
-    """Return the module whose layers suit the device.
+_PLAIN = ContextVar("plain", default=False)
+
+
+@contextlib.contextmanager
+def plain_layers() -> Iterator[None]:
+    """Build networks of MindSpore's own layers in this block, whatever the device, for whoever reads what they are."""
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
+
+
+def kit() -> ModuleType | SimpleNamespace:
+    """Return the layers that suit the device; of several workers, with batch normalisation over all of them.
 
     Both kits have the same parameters and compute the same; on the CPU, MindSpore's own convolutions are up to
     fifty times slower than the machine (see docs/speed.md).
     """
     from ms_gan.networks import batch_last, native
+    from ms_gan.networks.synchronised import synchronised
 
-    return batch_last if ms.get_context("device_target") == "CPU" else native
+    if _PLAIN.get():
+        return native
+    module = batch_last if ms.get_context("device_target") == "CPU" else native
+    size = team_size()
+    return module if size == 1 else synchronised(module, size)

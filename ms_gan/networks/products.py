@@ -66,6 +66,24 @@ class _ZeroRow(nn.Cell):
         return self.concat((x, _zeros(x.shape[0], x.shape[2])))
 
 
+class _AnyZeroRow(nn.Cell):
+    """The same for any number of images, which _ZeroRow must know when it is compiled."""
+
+    def __init__(self):
+        super().__init__()
+        self.concat, self.zeros = ops.Concat(1), ops.Zeros()
+
+    def construct(self, x):
+        return self.concat((x, self.zeros((x.shape[0], 1, x.shape[2]), x.dtype)))
+
+
+def take_any_batch(network: nn.Cell) -> None:
+    """Let a network be compiled for any number of images; it computes the same bits, more slowly."""
+    for _, cell in network.cells_and_names():
+        if isinstance(getattr(cell, "extend", None), _ZeroRow):
+            cell.extend = _AnyZeroRow()
+
+
 class _Same(nn.Cell):
     """x itself."""
 

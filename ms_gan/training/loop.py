@@ -10,8 +10,11 @@ from mindspore import Tensor
 from ms_gan.config import Config
 from ms_gan.data.stream import BatchStream, d_latents, g_latents, penalty_noise
 from ms_gan.objectives import noise_shape
+from ms_gan.training.parallel import Alone
 from ms_gan.training.plan import Plan
 from ms_gan.training.steps import D_RECORD, G_RECORD, Steps
+
+_ALONE = Alone()
 
 
 @dataclass
@@ -53,17 +56,20 @@ def run_loop(
     position: Position,
     listener: Listener,
     interrupted: Callable[[], bool],
+    worker: Alone = _ALONE,
 ) -> None:
     """Train from `position` (which is moved along) until the plan is done or `interrupted()` is true."""
+    rows = worker.rows(config.batch_size)
+    stream = stream.part(rows)
     began = time.perf_counter() - position.seconds
     while not plan.done(position.step, position.seconds) and not interrupted():
-        record = _one_step(config, stream, steps, position.step)
+        record = _one_step(config, stream, steps, position.step, rows)
         position.step += 1
-        position.seconds = time.perf_counter() - began
+        position.seconds = worker.seconds(position.step, time.perf_counter() - began)
         last = plan.done(position.step, position.seconds)
         listener.on_step(position)
         if last or plan.record_due(position.step):
-            listener.on_record(position, _read(record))
+            listener.on_record(position, _read(record, worker))
         if last or plan.samples_due(position.step):
             listener.on_samples(position)
         if last or plan.networks_due(position.step):
@@ -72,27 +78,28 @@ def run_loop(
             listener.on_state(position)
 
 
-def _one_step(config: Config, stream: BatchStream, steps: Steps, step: int) -> tuple[Tensor, ...]:
+def _one_step(config: Config, stream: BatchStream, steps: Steps, step: int, rows: slice) -> tuple[Tensor, ...]:
     """Do the D steps of one step and its G step; return the numbers of the last D step and of the G step."""
     last = (step + 1) * config.updates.d_steps - 1
     for index in range(step * config.updates.d_steps, last):
-        steps.d_step(*_d_inputs(config, stream, step, index))
+        steps.d_step(*_d_inputs(config, stream, step, index, rows))
     if config.latent.shared:
-        return (steps.joint_step(*_d_inputs(config, stream, step, last)),)
-    d_record = steps.d_step(*_d_inputs(config, stream, step, last))
-    latents = Tensor(g_latents(config.seed, step, config.batch_size, config.latent.size))
-    return d_record, steps.g_step(latents)
+        return (steps.joint_step(*_d_inputs(config, stream, step, last, rows)),)
+    d_record = steps.d_step(*_d_inputs(config, stream, step, last, rows))
+    latents = g_latents(config.seed, step, config.batch_size, config.latent.size)
+    return d_record, steps.g_step(Tensor(latents[rows]))
 
 
-def _d_inputs(config: Config, stream: BatchStream, step: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return real images, latents and penalty noise of D step `index`."""
+def _d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the `rows` of real images, latents and penalty noise of D step `index`."""
     batch = stream.batch(index if config.updates.fresh_batch else step)
     latents = d_latents(config.seed, index, config.batch_size, config.latent.size)
-    noise = penalty_noise(config.seed, index, noise_shape(config.objective.penalty, batch.shape))
-    return Tensor(batch), Tensor(latents), Tensor(noise)
+    whole = (config.batch_size, *batch.shape[1:])
+    noise = penalty_noise(config.seed, index, noise_shape(config.objective.penalty, whole))
+    return Tensor(batch), Tensor(latents[rows]), Tensor(noise[rows])
 
 
-def _read(record: tuple[Tensor, ...]) -> dict[str, float]:
+def _read(record: tuple[Tensor, ...], worker: Alone) -> dict[str, float]:
     """Fetch the numbers from the device; this waits for it, so it is done for the log only."""
     values = [value for part in record for value in part.asnumpy().tolist()]
-    return dict(zip((*D_RECORD, *G_RECORD), values, strict=True))
+    return dict(zip((*D_RECORD, *G_RECORD), worker.average(values), strict=True))

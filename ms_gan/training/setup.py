@@ -9,6 +9,7 @@ import mindspore as ms
 from ms_gan.config import Config
 from ms_gan.networks import ImageShape, build_discriminator, build_generator
 from ms_gan.training.optimizers import build_optimizer
+from ms_gan.training.parallel import averaged
 from ms_gan.training.penalty_check import pynative_is_right
 from ms_gan.training.steps import Players, Steps, build_steps
 
@@ -53,10 +54,10 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     right = not penalised or pynative_is_right(players.discriminator, config, image)
     if penalised:
         announce(f"Checked: the {config.objective.penalty} penalty's gradient agrees with finite differences")
-    plain = build_steps(players, config, compiled=False)
+    plain = build_steps(players, config, compiled=False, updater=averaged)
     if config.mode == "pynative" and right:
         return plain
-    steps = build_steps(players, config, compiled=True)
+    steps = build_steps(players, config, compiled=True, updater=averaged)
     compile_ = functools.partial(ms.jit, jit_level=config.jit_level)
     compiled = Steps(compile_(steps.d_step), compile_(steps.g_step), compile_(steps.joint_step))
     if config.mode == "graph":

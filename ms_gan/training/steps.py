@@ -38,18 +38,25 @@ class Steps:
 
 # (real, fake, penalty noise) -> the numbers of `D_RECORD`; updates D.
 DUpdate = Callable[[Tensor, Tensor, Tensor], Tensor]
+# Makes an optimizer's update from gradients: the optimizer itself, unless they are averaged over workers first.
+Updater = Callable[[nn.Cell], Callable[[tuple[Tensor, ...]], object]]
 
 
-def build_steps(players: Players, config: Config, compiled: bool) -> Steps:
+def _itself(optimizer: nn.Cell) -> nn.Cell:
+    return optimizer
+
+
+def build_steps(players: Players, config: Config, compiled: bool, updater: Updater = _itself) -> Steps:
     """Make the steps of a run, undecorated, for graph mode (`compiled`) or PyNative."""
     in_turn = config.updates.real_and_fake == "in_turn"
-    update_d = _update_in_turn(players, config) if in_turn else _update_together(players, config)
-    joint_step = _joint_step if compiled else _joint_step_in_pynative
-    return Steps(_d_step(players, update_d), _g_step(players, config), joint_step(players, config, update_d))
+    update_d = (_update_in_turn if in_turn else _update_together)(players, config, updater)
+    joint = (_joint_step if compiled else _joint_step_in_pynative)(players, config, updater, update_d)
+    return Steps(_d_step(players, update_d), _g_step(players, config, updater), joint)
 
 
-def _update_together(players: Players, config: Config) -> DUpdate:
+def _update_together(players: Players, config: Config, updater: Updater) -> DUpdate:
     critic, optimizer = players.discriminator, players.discriminator_optimizer
+    update = updater(optimizer)
     real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
     penalty, weight = PENALTIES.get(config.objective.penalty), config.objective.penalty_weight
     d_record, clip = _d_recorder(config), _clipper(critic, config.objective.clip)
@@ -66,15 +73,16 @@ def _update_together(players: Players, config: Config) -> DUpdate:
 
     def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
         (_, record), gradients = differentiate(real, fake, noise)
-        optimizer(gradients)
+        update(gradients)
         clip()
         return record
 
     return update_d
 
 
-def _update_in_turn(players: Players, config: Config) -> DUpdate:
+def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpdate:
     critic, optimizer = players.discriminator, players.discriminator_optimizer
+    update = updater(optimizer)
     real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
     d_record, clip = _d_recorder(config), _clipper(critic, config.objective.clip)
 
@@ -91,10 +99,10 @@ def _update_in_turn(players: Players, config: Config) -> DUpdate:
 
     def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
         (real_value, real_logits), gradients = differentiate_real(real)
-        optimizer(gradients)
+        update(gradients)
         clip()
         (fake_value, fake_logits), gradients = differentiate_fake(fake)
-        optimizer(gradients)
+        update(gradients)
         clip()
         # The source reports the mean of the two updates; no penalty goes with this order.
         value = 0.5 * (real_value + fake_value)
@@ -113,8 +121,9 @@ def _d_step(players: Players, update_d: DUpdate) -> Callable[[Tensor, Tensor, Te
     return d_step
 
 
-def _g_step(players: Players, config: Config) -> Callable[[Tensor], Tensor]:
+def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Tensor], Tensor]:
     generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
+    update = updater(optimizer)
     generator_loss = LOSSES[config.objective.loss].generator
 
     def g_loss(latents: Tensor) -> Tensor:
@@ -124,14 +133,17 @@ def _g_step(players: Players, config: Config) -> Callable[[Tensor], Tensor]:
 
     def g_step(latents: Tensor) -> Tensor:
         value, gradients = differentiate(latents)
-        optimizer(gradients)
+        update(gradients)
         return value.reshape((1,))
 
     return g_step
 
 
-def _joint_step(players: Players, config: Config, update_d: DUpdate) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def _joint_step(
+    players: Players, config: Config, updater: Updater, update_d: DUpdate
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
+    update = updater(optimizer)
     generator_loss = LOSSES[config.objective.loss].generator
 
     def g_loss(fake: Tensor) -> Tensor:
@@ -144,17 +156,18 @@ def _joint_step(players: Players, config: Config, update_d: DUpdate) -> Callable
         fake = ops.stop_gradient(fake)
         record = update_d(real, fake, noise)
         value, gradient = differentiate(fake)
-        optimizer(pull_back(gradient)[1])
+        update(pull_back(gradient)[1])
         return ops.concat((record, value.reshape((1,))))
 
     return joint_step
 
 
 def _joint_step_in_pynative(
-    players: Players, config: Config, update_d: DUpdate
+    players: Players, config: Config, updater: Updater, update_d: DUpdate
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Return the same step for PyNative, where vjp would run G twice (and does so in MindSpore 2.7)."""
     generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
+    update = updater(optimizer)
     generator_loss = LOSSES[config.objective.loss].generator
 
     def g_loss(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,7 +180,7 @@ def _joint_step_in_pynative(
 
     def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
         (value, record), gradients = differentiate(real, latents, noise)
-        optimizer(gradients)
+        update(gradients)
         return ops.concat((record, value.reshape((1,))))
 
     return joint_step

@@ -3,7 +3,7 @@ import yaml
 
 from ms_gan.config import load_config, read_config
 
-_COMMANDS = ["train", "generate", "interpolate", "animate", "plot", "summary", "data", "doctor"]
+_COMMANDS = ["train", "generate", "export", "draw", "interpolate", "animate", "plot", "summary", "data", "doctor"]
 
 
 def test_help_of_train_fits_a_screen_and_is_grouped(command):

@@ -1,0 +1,37 @@
+"""A generator as a service would hold it: loaded once, then asked for pictures.
+
+Reads one seed a line from standard input and answers each with a line: how long it took, and the file with the picture.
+``echo 7 | python examples/serve.py generator.onnx pictures`` draws as ``ms-gan draw generator.onnx --seed 7`` does. For
+``*.npz`` it needs NumPy and Pillow alone, for ``*.onnx`` onnxruntime too; MindSpore is imported for ``*.mindir`` only.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ms_gan import load_exported
+from ms_gan.pictures import save_grid
+
+
+def painter(file: str) -> Callable[[int], np.ndarray]:
+    """Return a function of a seed that draws 25 images, float32 (25, C, S, S) in [-1, 1]."""
+    generator = load_exported(file)
+
+    def paint(seed: int) -> np.ndarray:
+        # The same as ms_gan.data.stream.fixed_latents, which ms-gan generate draws from.
+        latents = np.random.default_rng([seed]).standard_normal((25, generator.latent_size), dtype=np.float32)
+        return generator(latents)
+
+    return paint
+
+
+if __name__ == "__main__":
+    paint, folder = painter(sys.argv[1]), Path(sys.argv[2])
+    for line in sys.stdin:
+        start = time.perf_counter()
+        picture = folder / f"{int(line)}.png"
+        save_grid(picture, paint(int(line)), 5, 5)
+        print(f"{1000 * (time.perf_counter() - start):.0f} ms {picture}", flush=True)

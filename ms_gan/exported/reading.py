@@ -1,0 +1,153 @@
+"""Reads what was exported, whatever the format, and draws from it."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ms_gan.errors import UserError
+from ms_gan.names import unknown_name
+
+# The same as ms_gan.commands.drawing: other batches may give other bits.
+_BATCH = 256
+
+_Draw = Callable[[np.ndarray], np.ndarray]
+
+
+class ExportedGenerator:
+    """A generator read from a file; see :func:`load_exported`.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    metadata : dict
+        What it is; docs/export.md explains the keys.
+    latent_size : int
+        Length of a latent vector.
+    """
+
+    def __init__(self, path: Path, metadata: dict[str, Any], draw: _Draw):
+        self.path, self.metadata, self._draw = path, metadata, draw
+        self.latent_size: int = metadata["latents"]["size"]
+        self._image = tuple(metadata["images"]["shape"])
+
+    def __call__(self, latents: np.ndarray) -> np.ndarray:
+        """Draw float32 images (N, C, S, S) in [-1, 1] from latents (N, n); UserError for latents of another kind."""
+        latents = np.asarray(latents)
+        if latents.ndim != 2 or latents.shape[1] != self.latent_size or not len(latents):
+            raise UserError(f"{self.path}: takes latents (N, {self.latent_size}), not {latents.shape}")
+        if latents.dtype.kind not in "fiu" or not np.isfinite(latents).all():
+            raise UserError(f"{self.path}: takes latents that are finite real numbers")
+        latents = latents.astype(np.float32)
+        with _one_line(f"{self.path}: cannot be drawn from"):
+            images = np.concatenate([self._draw(latents[i : i + _BATCH]) for i in range(0, len(latents), _BATCH)])
+        if images.shape[1:] != self._image:
+            raise UserError(f"{self.path}: draws {images.shape[1:]}, its metadata say {self._image}; it is damaged")
+        return images
+
+
+def load_exported(path: str | os.PathLike) -> ExportedGenerator:
+    """Load a generator that `ms-gan export` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        ``*.mindir`` (needs MindSpore), ``*.onnx`` (onnxruntime) or ``*.npz`` (nothing but NumPy).
+
+    Returns
+    -------
+    ExportedGenerator
+        A function of latents, with metadata.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, it is damaged or not one of ours, or a package is missing.
+    """
+    path = Path(path)
+    reader = _READERS[check_file(path)]
+    with _one_line(f"{path}: cannot be read as what ms-gan export writes"):
+        return ExportedGenerator(path, *reader(path))
+
+
+@contextlib.contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    """Turn any error into a UserError: each library has errors of its own for damaged files."""
+    try:
+        yield
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), "")
+        raise UserError(f"{what}: {type(error).__name__}{reason and ': '}{reason}") from None
+
+
+def check_file(path: str | os.PathLike) -> str:
+    """Return the format of a file that is there and can be read here, or raise UserError."""
+    kind = format_of(Path(path), str(path))
+    if not os.path.isfile(path):
+        raise UserError(f"{path}: no such file; ms-gan export writes one")
+    if kind == "onnx":
+        check_installed("onnxruntime")
+    return kind
+
+
+def format_of(path: Path, where: str) -> str:
+    """Return the format that the end of a file's name says, or raise UserError."""
+    kind = path.suffix[1:].lower()
+    if kind not in FORMATS:
+        raise UserError(f"{where}: must end in {', '.join(f'.{known}' for known in FORMATS)}")
+    return kind
+
+
+def check_format(kind: str) -> None:
+    """Raise UserError if a format is unknown, or needs a package that is not installed."""
+    if kind not in FORMATS:
+        raise UserError(unknown_name("--format", kind, FORMATS))
+    if kind == "onnx":
+        check_installed("onnx", "onnxruntime")
+
+
+def check_installed(*packages: str) -> None:
+    """Raise UserError if one of the packages that only ONNX needs cannot be imported."""
+    for package in packages:
+        try:
+            __import__(package)
+        except ImportError:
+            fix = "pip install -r requirements-export.txt"
+            raise UserError(f"onnx: the package {package} is not installed: {fix}") from None
+
+
+def _read_mindir(path: Path) -> tuple[dict[str, Any], _Draw]:
+    import mindspore as ms
+    from mindspore import Tensor, nn
+
+    metadata = json.loads(ms.load_mindir(str(path)).user_info["ms_gan"])
+    network = nn.GraphCell(ms.load(str(path)))
+    return metadata, lambda latents: network(Tensor(latents)).asnumpy()
+
+
+def _read_onnx(path: Path) -> tuple[dict[str, Any], _Draw]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    metadata = json.loads(session.get_modelmeta().custom_metadata_map["ms_gan"])
+    return metadata, lambda latents: session.run(["images"], {"latents": latents})[0]
+
+
+def _read_npz(path: Path) -> tuple[dict[str, Any], _Draw]:
+    from ms_gan.exported import by_numpy
+
+    metadata, weights = by_numpy.read(path)
+    return metadata, lambda latents: by_numpy.draw(metadata, weights, latents)
+
+
+_READERS: dict[str, Callable[[Path], tuple[dict[str, Any], _Draw]]] = {
+    "mindir": _read_mindir,
+    "onnx": _read_onnx,
+    "npz": _read_npz,
+}
+FORMATS = tuple(_READERS)

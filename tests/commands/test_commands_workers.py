@@ -1,0 +1,212 @@
+"""Several workers on one CPU: the parameters of one worker, deaths and signals, other numbers on resume."""
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from ms_gan.runs.folder import RunFolder
+
+# No layer but the first of G's has batch normalisation before it.
+WITHOUT = ("--set", "generator.options.widths=[64]", "discriminator.options.widths=[64,32]")
+WITH = ("--set", "generator.options.widths=[32,64]", "discriminator.options.widths=[64,32]")
+
+
+@pytest.fixture
+def words(digits_folder):
+    """Give a function that returns the words of a small training."""
+
+    def words(run, *more):
+        basis = ("train", "--data-dir", digits_folder, "--out", run, "--device", "cpu", "--log-every", "10")
+        return [str(word) for word in (*basis, *more)]
+
+    return words
+
+
+def networks(run):
+    """Return the newest networks' parameters by name."""
+    import mindspore
+
+    folder = RunFolder(run)
+    files = folder.network_index()
+    found = {}
+    for name in files[max(files)]:
+        found |= {k: v.asnumpy() for k, v in mindspore.load_checkpoint(str(folder.checkpoints / name)).items()}
+    return found
+
+
+def distance(one, two):
+    """Return the distance of two runs' networks, each taken as one vector, relative to its length."""
+    a, b = (np.concatenate([values.ravel() for _, values in sorted(networks(run).items())]) for run in (one, two))
+    return np.linalg.norm(a.astype(float) - b) / np.linalg.norm(a.astype(float))
+
+
+def wait_for(child, run, text):
+    """Wait until worker 0 has said `text`."""
+    log = run / "workers" / "start-1" / "worker_0.log"
+    while child.poll() is None and not (log.exists() and text in log.read_text()):
+        time.sleep(0.1)
+    assert child.poll() is None
+
+
+def worker(run, number):
+    return json.loads((run / "workers" / "start-1" / f"worker_{number}.json").read_text())["process"]
+
+
+def test_two_workers_give_the_parameters_of_one(command, run_child, words, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert command(*words(one, "--steps", 20, *WITHOUT)).status == 0
+    result = run_child(*words(two, "--steps", 20, *WITHOUT, "--workers", 2))
+    assert result.status == 0, result.stdout + result.stderr
+    assert "each with 32 of the 64 images" in result.stdout
+    assert distance(one, two) < 1e-6
+    numbers = ("d_loss", "d_real", "d_fake", "d_accuracy", "g_loss")
+    for a, b in zip(RunFolder(one).history(), RunFolder(two).history(), strict=True):
+        assert [a[n] for n in numbers] == pytest.approx([b[n] for n in numbers], rel=1e-5)
+    assert sorted(path.name for path in (two / "workers" / "start-1").glob("*.log")) == [
+        "msrun.log",
+        "scheduler.log",
+        "worker_0.log",
+        "worker_1.log",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+def test_with_the_statistics_of_the_whole_batch_in_batch_normalisation(command, run_child, words, tmp_path, mode):
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert command(*words(one, "--steps", 20, *WITH, "--mode", mode)).status == 0
+    assert run_child(*words(two, "--steps", 20, *WITH, "--mode", mode, "--workers", 2)).status == 0
+    a, b = networks(one), networks(two)
+    # A bias before batch normalisation does nothing: its gradient is rounding, which Adam makes a step of. The moving
+    # mean follows it.
+    moved = {"generator.layers.2.bias", "generator.layers.3.moving_mean"}
+    for name in set(a) - moved:
+        scale = np.abs(a[name]).max()
+        np.testing.assert_allclose(b[name], a[name], rtol=0, atol=1e-5 * scale, err_msg=name)
+    shift = [run["generator.layers.3.moving_mean"] for run in (a, b)]
+    assert np.abs(shift[0] - shift[1]).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_resumed_with_another_number(run_child, words, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert run_child(*words(one, "--steps", 30, *WITHOUT)).status == 0
+    assert run_child(*words(two, "--steps", 10, *WITHOUT, "--workers", 2)).status == 0
+    assert run_child("train", "--resume", two, "--steps", 20, "--device", "cpu").status == 0
+    assert run_child("train", "--resume", two, "--steps", 30, "--device", "cpu", "--workers", 2).status == 0
+    assert [record["step"] for record in RunFolder(two).history()] == [10, 20, 30]
+    assert distance(one, two) < 1e-6
+
+
+@pytest.mark.slow
+def test_a_dead_worker_ends_the_job_within_a_minute(start, words, tmp_path):
+    run = tmp_path / "run"
+    with start(*words(run, "--minutes", 5, *WITHOUT, "--workers", 2)) as child:
+        wait_for(child, run, "ms/step")
+        began = time.monotonic()
+        os.kill(worker(run, 1), signal.SIGKILL)
+        _, errors = child.communicate(timeout=120)
+    assert time.monotonic() - began < 60
+    assert child.returncode == 1
+    assert "worker 1 was killed by signal 9" in errors.splitlines()[-1]
+    assert f"--- the end of {run}/workers/start-1/worker_0.log" in errors
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker(run, 0), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_ends_all(start, run_child, words, tmp_path, number):
+    run = tmp_path / "run"
+    with start(*words(run, "--minutes", 5, *WITHOUT, "--workers", 2)) as child:
+        wait_for(child, run, "ms/step")
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=120)
+    assert child.returncode == 128 + number
+    assert "everything is saved" in errors.splitlines()[-1]
+    assert run_child("train", "--resume", run, "--device", "cpu", "--minutes", "0.01").status == 0
+
+
+@pytest.mark.slow
+def test_two_servers_of_one_worker_each(start, words, tmp_path):
+    place = ("--workers", 2, "--local_worker_num", 1, "--master_addr", "127.0.0.1", "--master_port", 18231)
+    runs = [tmp_path / "first", tmp_path / "second"]
+    children = [
+        start(*words(run, "--steps", 20, *WITHOUT, *place, "--node_rank", rank)) for rank, run in enumerate(runs)
+    ]
+    for child in children:
+        _, errors = child.communicate(timeout=300)
+        assert child.returncode == 0, errors
+    assert RunFolder(runs[0]).history()[-1]["step"] == 20
+    assert not (runs[1] / "config.yaml").exists()
+    assert (runs[1] / "workers" / "start-1" / "worker_1.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--workers", 3), "batch_size 64 cannot be split into 3 equal shares; set a multiple of 3, for example"),
+        (("--workers", 0), "--workers 0 --local_worker_num 0: need whole numbers from 1"),
+        (("--workers", 4, "--local_worker_num", 3), "as many workers on each server"),
+        (("--workers", 4, "--local_worker_num", 2), "each needs --master_addr, --master_port and --node_rank"),
+        (("--workers", 2, "--node_rank", 1), "all workers are on this server; add --local_worker_num"),
+        (("--workers", 2, "--master_port", 80), "give a free port from 1024 to 65535"),
+        (("--node_rank", 1), "goes with --workers N"),
+        (("--workers", 2, "--set", "objective.penalty=dragan"), "the deviation of the whole batch"),
+    ],
+)
+def test_what_cannot_be(command, words, tmp_path, more, line):
+    result = command(*words(tmp_path / "run", *more))
+    assert result.status == 2
+    assert line in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"RANK_SIZE": "8"}, "RANK_TABLE_FILE=(not set) is no file that tells where; start with --workers, or unset"),
+        ({"RANK_SIZE": "many"}, "the number of workers is a whole number from 1"),
+        ({"RANK_SIZE": "8", "RANK_TABLE_FILE": __file__, "RANK_ID": "8"}, "RANK_ID=8: with RANK_SIZE=8 it is a number"),
+    ],
+)
+def test_rank_variables_that_tell_too_little(command, words, tmp_path, monkeypatch, variables, line):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    result = command(*words(tmp_path / "run", "--steps", 1))
+    assert result.status == 2
+    assert line in result.stderr
+
+
+def test_roles_by_the_environment(monkeypatch):
+    from ms_gan.device.team import role
+
+    assert role() == "alone"
+    monkeypatch.setenv("RANK_SIZE", "1")
+    assert role() == "alone"
+    for name, value in {"RANK_SIZE": "8", "RANK_ID": "7", "RANK_TABLE_FILE": __file__}.items():
+        monkeypatch.setenv(name, value)
+    assert role() == "worker"
+    monkeypatch.setenv("MS_ROLE", "MS_SCHED")
+    assert role() == "scheduler"
+
+
+def test_shares_make_up_the_batch_and_one_worker_changes_nothing(mindspore_cpu):
+    from small_runs import compiled_run
+
+    from ms_gan.networks import batch_last
+    from ms_gan.networks.kit import kit
+    from ms_gan.training.parallel import Alone, Worker, averaged
+
+    run = compiled_run("mlp")
+    whole = run.stream.batch(3)
+    shares = [run.stream.part(Worker(rank, 4).rows(8)).batch(3) for rank in range(4)]
+    assert np.array_equal(np.concatenate(shares), whole)
+    assert np.array_equal(run.stream.part(Alone().rows(8)).batch(3), whole)
+    assert averaged(run.players.generator_optimizer) is run.players.generator_optimizer
+    assert kit() is batch_last
