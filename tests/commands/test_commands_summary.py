@@ -11,7 +11,7 @@ import pytest
         (
             "dcgan",
             [
-                "Conv2dTranspose                 64x7x7        32,832             0",
+                "Conv2dTranspose                 64x7x7        32,768             0",
                 "Conv2d                        32x14x14",
             ],
         ),
