@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,8 +29,8 @@ class Phase:
         )
 
 
-class _Terminated(BaseException):
-    """SIGTERM, as an exception that no library takes for an error."""
+class _Ended(BaseException):
+    """SIGINT or SIGTERM, as an exception that no library takes for an error."""
 
 
 @contextmanager
@@ -41,21 +41,22 @@ def ending_signals() -> Iterator[Phase]:
     written there is written beside and renamed, so it may end at any instant.
     """
     phase = Phase()
-    main = threading.current_thread() is threading.main_thread()
+    received: list[int] = []
 
-    def terminate(_number: int, _frame: object) -> None:
-        raise _Terminated
+    def end(number: int, _frame: object) -> None:
+        received.append(number)
+        raise _Ended
 
-    before = signal.signal(signal.SIGTERM, terminate) if main else None
-    try:
-        yield phase
-    except KeyboardInterrupt:
-        raise Interrupted(phase.words(), signal.SIGINT) from None
-    except _Terminated:
-        raise Interrupted(phase.words(), signal.SIGTERM) from None
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+    with _handling(end):
+        try:
+            yield phase
+        except (KeyboardInterrupt, _Ended):
+            raise Interrupted(phase.words(), received[0] if received else signal.SIGINT) from None
+        except Exception as error:
+            # C code that is interrupted (an import of OpenCV) reports an error of its own instead.
+            if not received or isinstance(error, Interrupted):
+                raise
+            raise Interrupted(phase.words(), received[0]) from error
 
 
 @contextmanager
@@ -65,9 +66,6 @@ def noted_signals() -> Iterator[list[int]]:
     A second SIGINT interrupts at once. Signals can only be caught in the main thread.
     """
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
 
     def note(number: int, _frame: object) -> None:
         if received and number == signal.SIGINT:
@@ -76,9 +74,19 @@ def noted_signals() -> Iterator[list[int]]:
         # Not sys.stderr, which may be in the middle of a line of the progress bar.
         os.write(2, b"\nstopping after this step and saving; once more to stop at once\n")
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handling(note):
         yield received
+
+
+@contextmanager
+def _handling(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM with `handler`; outside the main thread, which alone can, do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM beside the steps: one line, 130 or 143, and a run that goes on."""
 
+import _thread
 import os
 import signal
 import threading
@@ -87,13 +88,33 @@ def test_in_a_process_of_its_own_while_digits_are_drawn(start, tmp_path, number)
     assert "Traceback" not in stdout + stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_a_library_takes_the_signal_for_an_error_of_its_own(begin, monkeypatch, number):
+    from ms_gan.commands import preparing
+    from ms_gan.errors import UserError
+
+    def interrupted_import(*_):
+        # As `import cv2` does, whose C code replaces the exception of the handler.
+        try:
+            _thread.interrupt_main(number)
+            while True:
+                pass
+        except BaseException:
+            raise UserError("cv2 cannot be imported") from None
+
+    monkeypatch.setattr(preparing, "configured_images", interrupted_import)
+    _, result = begin()
+    _stopped(result, number, "stopped before the first step; there is nothing to resume yet, start again")
+
+
 def test_handlers_are_put_back(begin, once):
     from ms_gan.commands import preparing
 
-    before = signal.getsignal(signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
     once(signal.SIGTERM, preparing, "configured_images")
     begin()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_training_in_a_thread_leaves_signals_alone(digits_folder, tmp_path, mindspore_cpu):
