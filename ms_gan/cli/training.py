@@ -31,6 +31,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting; --dry-run lists them"
     )
     what.add_argument("--mode", choices=("graph", "pynative"), help="compile the steps, or run them as they are")
+    what.add_argument("--precision", choices=("fp32", "fp16"), help="fp16: products in float16, the loss scaled")
     what.add_argument("--seed", type=int, help="everything random follows from it (1)")
     data = parser.add_argument_group("data")
     data_options(data)
@@ -79,6 +80,7 @@ def run_train(options: argparse.Namespace) -> None:
 
     overrides = {
         "mode": options.mode,
+        "precision": options.precision,
         "seed": options.seed,
         "data.source": options.data,
         "data.folder": options.data_dir,

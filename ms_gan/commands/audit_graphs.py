@@ -76,6 +76,7 @@ def compile_steps(config: Config) -> None:
     from ms_gan.networks import ImageShape
     from ms_gan.networks.kit import plain_layers
     from ms_gan.objectives import noise_shape
+    from ms_gan.training.precision import scaled
     from ms_gan.training.setup import build_players
     from ms_gan.training.steps import build_steps
 
@@ -84,7 +85,8 @@ def compile_steps(config: Config) -> None:
     with plain_layers():
         players = build_players(config, image)
     # What `prepare_steps` compiles; its check of the penalty would leave graphs of its own.
-    steps = build_steps(players, config, compiled=True)
+    seen = scaled(players) if config.precision == "fp16" else players
+    steps = build_steps(seen, config, compiled=True)
     real = Tensor(np.zeros((config.batch_size, image.channels, image.size, image.size), np.float32))
     latents = Tensor(np.zeros((config.batch_size, config.latent.size), np.float32))
     noise = Tensor(np.zeros(noise_shape(config.objective.penalty, real.shape), np.float32))

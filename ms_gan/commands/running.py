@@ -20,6 +20,7 @@ from ms_gan.errors import Interrupted, TrainingDiverged
 from ms_gan.networks import ImageShape
 from ms_gan.runs.state import find_state, load_state
 from ms_gan.training.loop import Position, run_loop
+from ms_gan.training.precision import skipped_updates
 from ms_gan.training.setup import prepare_steps
 from ms_gan.training.steps import Steps
 
@@ -61,6 +62,8 @@ def run_to_end(prepared: Prepared, job: Job, position: Position, best: dict | No
         # Without a signal of its own where another worker got one.
         number = received[0] if received else signal.SIGTERM
         raise Interrupted(f"stopped after step {position.step:,}; everything is saved. {resume_hint(job.run)}", number)
+    if skipped := skipped_updates(job.players):
+        console.line(f"Notice: {skipped:,} updates were skipped: their gradients were too large for float16")
     wall = time.perf_counter() - began
     drawing = time.perf_counter()
     plot(job.run)

@@ -163,6 +163,8 @@ class Config:
     """`graph` compiles the steps with ms.jit; `pynative` runs the same functions undecorated."""
     jit_level: Literal["O0", "O1"] = "O0"
     """Level of the graph compiler; O1 fuses operators on Ascend, on a CPU it makes no difference."""
+    precision: Literal["fp32", "fp16"] = "fp32"
+    """`fp16` computes products in float16 with a scaled loss, all else in float32 (see docs/precision.md)."""
     epochs: int | None = 12
     """Length of the run in epochs; exactly one of epochs, steps and minutes is set."""
     steps: int | None = None

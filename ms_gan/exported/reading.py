@@ -125,7 +125,9 @@ def _read_mindir(path: Path) -> tuple[dict[str, Any], _Draw]:
     import mindspore as ms
     from mindspore import Tensor, nn
 
-    metadata = json.loads(ms.load_mindir(str(path)).user_info["ms_gan"])
+    from ms_gan.exported.mindir_info import read_info
+
+    metadata = json.loads(read_info(path))
     network = nn.GraphCell(ms.load(str(path)))
     return metadata, lambda latents: network(Tensor(latents)).asnumpy()
 

@@ -1,7 +1,6 @@
 """Writes a generator in each of the formats; MindSpore's own ONNX exporter knows no free batch size."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from mindspore import Tensor, nn
 
 from ms_gan.errors import UserError
 from ms_gan.exported.layers import arrays, describe
+from ms_gan.exported.mindir_info import write_info
 from ms_gan.networks import ImageShape
 from ms_gan.networks.products import take_any_batch
 
@@ -51,11 +51,7 @@ def _write_mindir(path: Path, trained: Trained, metadata: dict[str, Any]) -> Non
         ) from None
     finally:
         trained.network.set_train()
-    model = ms.load_mindir(str(path))
-    model.user_info["ms_gan"] = json.dumps(metadata)
-    # MindSpore writes read-only files.
-    os.chmod(path, 0o600)
-    ms.save_mindir(model, str(path))
+    write_info(path, json.dumps(metadata))
 
 
 def _write_onnx(path: Path, trained: Trained, metadata: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """From a configuration to players and steps that are ready to run."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -7,10 +8,14 @@ from collections.abc import Callable
 import mindspore as ms
 
 from ms_gan.config import Config
+from ms_gan.device.team import team_size
+from ms_gan.errors import UserError
 from ms_gan.networks import ImageShape, build_discriminator, build_generator
+from ms_gan.networks.kit import plain_layers
 from ms_gan.training.optimizers import build_optimizer
 from ms_gan.training.parallel import averaged
 from ms_gan.training.penalty_check import pynative_is_right
+from ms_gan.training.precision import prepare_half, scaled
 from ms_gan.training.steps import Players, Steps, build_steps
 
 
@@ -23,21 +28,33 @@ def build_players(config: Config, image: ImageShape) -> Players:
         The run.
     image : ImageShape
         Shape of the images.
+
+    Raises
+    ------
+    UserError
+        If half precision is asked of several workers.
     """
+    half = config.precision == "fp16"
+    if half and team_size() > 1:
+        raise UserError("config precision: fp16 is for one worker; set precision: fp32, or leave out --workers")
     g, d = config.generator, config.discriminator
     g_rate, d_rate = config.generator_optimizer, config.discriminator_optimizer
     # Each network's start depends on the seed alone, not on how the other was built.
-    ms.set_seed(2 * config.seed % 2**32)
-    generator = build_generator(g.name, config.latent.size, image, g.options).set_train()
-    ms.set_seed((2 * config.seed + 1) % 2**32)
-    discriminator = build_discriminator(d.name, image, d.options).set_train()
+    with plain_layers() if half else contextlib.nullcontext():
+        ms.set_seed(2 * config.seed % 2**32)
+        generator = build_generator(g.name, config.latent.size, image, g.options).set_train()
+        ms.set_seed((2 * config.seed + 1) % 2**32)
+        discriminator = build_discriminator(d.name, image, d.options).set_train()
     d_updates = config.updates.d_steps * (2 if config.updates.real_and_fake == "in_turn" else 1)
-    return Players(
+    players = Players(
         generator,
         discriminator,
         build_optimizer("generator", generator.trainable_params(), g_rate, 1),
         build_optimizer("discriminator", discriminator.trainable_params(), d_rate, d_updates),
     )
+    if half:
+        prepare_half(players)
+    return players
 
 
 def prepare_steps(players: Players, config: Config, image: ImageShape, announce: Callable[[str], None]) -> Steps:
@@ -54,6 +71,9 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     right = not penalised or pynative_is_right(players.discriminator, config, image)
     if penalised:
         announce(f"Checked: the {config.objective.penalty} penalty's gradient agrees with finite differences")
+    if config.precision == "fp16":
+        announce("Products in float16, the loss scaled; on a CPU, MindSpore's own layers, which are slower there")
+        players = scaled(players)
     plain = build_steps(players, config, compiled=False, updater=averaged)
     if config.mode == "pynative" and right:
         return plain

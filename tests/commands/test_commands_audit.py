@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ms_gan.commands import audit as audit_module
-from ms_gan.commands.audit import audit, documented_platforms, judge
+from ms_gan.commands.audit import audit, documented_platforms, judge, kernels_for
 from ms_gan.commands.audit_graphs import read_graphs
 from ms_gan.device.plugin import kernels_on_ascend
 from ms_gan.errors import UserError
@@ -63,6 +63,11 @@ def test_every_operator_of_mlp_is_there(tmp_path):
 def test_the_plug_in_tells_what_it_has_from_what_it_has_not():
     found = kernels_on_ascend(["MatMul", "BatchNormGrad", "BesselJ0", "NoSuchOperator"])
     assert found == {"MatMul": "aclnn", "BatchNormGrad": "acl", "BesselJ0": "", "NoSuchOperator": ""}
+
+
+def test_what_computes_nothing_needs_no_kernel():
+    assert kernels_for(["Switch", "MatMul"]) == {"Switch": "graph", "MatMul": "aclnn"}
+    assert not judge({"mlp D": {"Switch": 1}}, {"Switch": "graph"}, {"Switch": ""})["failures"]
 
 
 def test_documentation_is_read(mindspore_cpu):
