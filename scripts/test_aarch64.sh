@@ -98,7 +98,7 @@ in_system='
   mount --bind "$3" "$1/packages"
   mount --bind "$4" "$1/results"
   # Nothing of the host goes in: a setting made for x86-64 would be one of ours.
-  exec env -i PATH=/usr/bin:/bin HOME=/root LANG=C.UTF-8 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 \
+  exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/ms_gan:/packages PYTHONUNBUFFERED=1 \
     chroot "$1" python3.11 /ms_gan/tests/aarch64/smoke.py run /results /results/data
 '

@@ -8,8 +8,6 @@ from collections.abc import Callable
 import mindspore as ms
 
 from ms_gan.config import Config
-from ms_gan.device.team import team_size
-from ms_gan.errors import UserError
 from ms_gan.networks import ImageShape, build_discriminator, build_generator
 from ms_gan.networks.kit import plain_layers
 from ms_gan.training.optimizers import build_optimizer
@@ -28,15 +26,8 @@ def build_players(config: Config, image: ImageShape) -> Players:
         The run.
     image : ImageShape
         Shape of the images.
-
-    Raises
-    ------
-    UserError
-        If half precision is asked of several workers.
     """
     half = config.precision == "fp16"
-    if half and team_size() > 1:
-        raise UserError("config precision: fp16 is for one worker; set precision: fp32, or leave out --workers")
     g, d = config.generator, config.discriminator
     g_rate, d_rate = config.generator_optimizer, config.discriminator_optimizer
     # Each network's start depends on the seed alone, not on how the other was built.
