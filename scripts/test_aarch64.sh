@@ -5,7 +5,7 @@
 #
 #   --work DIR    where the arm64 system and the results are kept (by default ~/.cache/ms_gan/aarch64)
 #
-# Needs root (for chroot), Debian or Ubuntu, and patience: emulation is 10 to 25 times slower, and the first start
+# Needs root (for chroot), Debian or Ubuntu, and patience: half an hour or more, and the first start
 # downloads. Started again it goes on after the last finished stage. No part of the tests: start it by hand.
 # Ends with 0 only if both sides agree within the tolerances of tests/aarch64/smoke.py.
 set -euo pipefail

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import mindspore as ms
@@ -68,11 +67,14 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     plain = build_steps(players, config, compiled=False, updater=averaged)
     if config.mode == "pynative" and right:
         return plain
-    steps = build_steps(players, config, compiled=True, updater=averaged)
-    compile_ = functools.partial(ms.jit, jit_level=config.jit_level)
-    compiled = Steps(compile_(steps.d_step), compile_(steps.g_step), compile_(steps.joint_step))
+    compiled = as_graphs(build_steps(players, config, compiled=True, updater=averaged), config.jit_level)
     if config.mode == "graph":
         return compiled
     what = "D and G step are" if config.latent.shared else "D step is"
     announce(f"PyNative would give a wrong gradient of the penalty here, so the {what} compiled in this mode too")
     return dataclasses.replace(compiled, g_step=plain.g_step)
+
+
+def as_graphs(steps: Steps, level: str) -> Steps:
+    """Return the same steps for graph mode; each is compiled when it is first called."""
+    return Steps(*(ms.jit(step, jit_level=level) for step in (steps.d_step, steps.g_step, steps.joint_step)))
