@@ -10,9 +10,10 @@ from mindspore import Tensor
 from ms_gan.config import Config
 from ms_gan.data.stream import BatchStream, d_latents, g_latents, penalty_noise
 from ms_gan.objectives import noise_shape
+from ms_gan.training.numbers import d_numbers, g_numbers
 from ms_gan.training.parallel import Alone
 from ms_gan.training.plan import Plan
-from ms_gan.training.steps import D_RECORD, G_RECORD, Steps
+from ms_gan.training.steps import Steps
 
 _ALONE = Alone()
 
@@ -69,7 +70,7 @@ def run_loop(
         last = plan.done(position.step, position.seconds)
         listener.on_step(position)
         if last or plan.record_due(position.step):
-            listener.on_record(position, _read(record, worker))
+            listener.on_record(position, _read(config, record, worker))
         if last or plan.samples_due(position.step):
             listener.on_samples(position)
         if last or plan.networks_due(position.step):
@@ -79,15 +80,15 @@ def run_loop(
 
 
 def _one_step(config: Config, stream: BatchStream, steps: Steps, step: int, rows: slice) -> tuple[Tensor, ...]:
-    """Do the D steps of one step and its G step; return the numbers of the last D step and of the G step."""
+    """Do the D steps of one step and its G step; return what the last D step and the G step return."""
     last = (step + 1) * config.updates.d_steps - 1
     for index in range(step * config.updates.d_steps, last):
         steps.d_step(*_d_inputs(config, stream, step, index, rows))
     if config.latent.shared:
-        return (steps.joint_step(*_d_inputs(config, stream, step, last, rows)),)
+        return steps.joint_step(*_d_inputs(config, stream, step, last, rows))
     d_record = steps.d_step(*_d_inputs(config, stream, step, last, rows))
     latents = g_latents(config.seed, step, config.batch_size, config.latent.size)
-    return d_record, steps.g_step(Tensor(latents[rows]))
+    return *d_record, *steps.g_step(Tensor(latents[rows]))
 
 
 def _d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,7 +100,7 @@ def _d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: 
     return Tensor(batch), Tensor(latents[rows]), Tensor(noise[rows])
 
 
-def _read(record: tuple[Tensor, ...], worker: Alone) -> dict[str, float]:
+def _read(config: Config, record: tuple[Tensor, ...], worker: Alone) -> dict[str, float]:
     """Fetch the numbers from the device; this waits for it, so it is done for the log only."""
-    values = [value for part in record for value in part.asnumpy().tolist()]
-    return dict(zip((*D_RECORD, *G_RECORD), worker.average(values), strict=True))
+    numbers = d_numbers(config.objective.loss, record[:-1]) | g_numbers(record[-1:])
+    return dict(zip(numbers, worker.average(list(numbers.values())), strict=True))

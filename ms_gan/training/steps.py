@@ -9,9 +9,9 @@ from mindspore import Tensor, nn, ops
 from ms_gan.config import Config
 from ms_gan.objectives import LOSSES, PENALTIES
 
-# The numbers that a D step and a G step return, in this order, as one small Tensor: one read when they are logged.
-D_RECORD = ("d_loss", "d_real", "d_fake", "d_accuracy", "penalty")
-G_RECORD = ("g_loss",)
+# (loss without the penalty, penalty, D's logits of the real images (N, 1), of the fakes (N, 1)): what a D step returns.
+# They are read, and the numbers of the history made of them (`training.numbers`), only when they are logged.
+DRecord = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class Players:
 class Steps:
     """One update of each player."""
 
-    d_step: Callable[[Tensor, Tensor, Tensor], Tensor]
-    """(real (N, C, H, W), latents (N, n), penalty noise) -> the numbers of `D_RECORD`."""
-    g_step: Callable[[Tensor], Tensor]
-    """(latents (N, n)) -> the numbers of `G_RECORD`."""
-    joint_step: Callable[[Tensor, Tensor, Tensor], Tensor]
-    """d_step, then g_step with the same latents, whose images are made once -> `D_RECORD` and `G_RECORD`."""
+    d_step: Callable[[Tensor, Tensor, Tensor], DRecord]
+    """(real (N, C, H, W), latents (N, n), penalty noise) -> `DRecord`."""
+    g_step: Callable[[Tensor], tuple[Tensor]]
+    """(latents (N, n)) -> (G's loss,)."""
+    joint_step: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]
+    """d_step, then g_step with the same latents, whose images are made once -> both their results."""
 
 
-# (real, fake, penalty noise) -> the numbers of `D_RECORD`; updates D.
-DUpdate = Callable[[Tensor, Tensor, Tensor], Tensor]
+# (real, fake, penalty noise) -> what a D step returns; updates D.
+DUpdate = Callable[[Tensor, Tensor, Tensor], DRecord]
 # Makes an optimizer's update from gradients: the optimizer itself, unless they are averaged over workers first.
 Updater = Callable[[nn.Cell], Callable[[tuple[Tensor, ...]], object]]
 
@@ -59,32 +59,56 @@ def _update_together(players: Players, config: Config, updater: Updater) -> DUpd
     update = updater(optimizer)
     real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
     penalty, weight = PENALTIES.get(config.objective.penalty), config.objective.penalty_weight
-    d_record, clip = _d_recorder(config), _clipper(critic, config.objective.clip)
+    clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
+    judge = _judge_apart(critic) if has_batch_norm(critic) else _judge_at_once(critic)
 
-    def d_loss(real: Tensor, fake: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        real_logits, fake_logits = critic(real), critic(fake)
+    def d_loss(real: Tensor, fake: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        real_logits, fake_logits = judge(real, fake)
         value = real_loss(real_logits) + fake_loss(fake_logits)
-        extra = ops.zeros((), ms.float32)
-        if penalty is not None:
-            extra = weight * penalty(critic, real, fake, noise)
-        return value + extra, d_record(value, real_logits, fake_logits, extra)
+        if penalty is None:
+            return value, value, nothing, real_logits, fake_logits
+        extra = weight * penalty(critic, real, fake, noise)
+        return value + extra, value, extra, real_logits, fake_logits
 
     differentiate = ms.value_and_grad(d_loss, None, optimizer.parameters, has_aux=True)
 
-    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
-        (_, record), gradients = differentiate(real, fake, noise)
+    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> DRecord:
+        (_, *record), gradients = differentiate(real, fake, noise)
         update(gradients)
         clip()
-        return record
+        return tuple(record)
 
     return update_d
+
+
+def has_batch_norm(network: nn.Cell) -> bool:
+    """Tell whether what a network makes of an image depends on the others in the batch."""
+    return any(name.endswith("moving_mean") for name in network.parameters_dict())
+
+
+def _judge_apart(critic: nn.Cell) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        return critic(real), critic(fake)
+
+    return judge
+
+
+def _judge_at_once(critic: nn.Cell) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return what `_judge_apart` does, to rounding, by half as many and larger products."""
+
+    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        count = real.shape[0]
+        logits = critic(ops.concat((real, fake)))
+        return logits[:count], logits[count:]
+
+    return judge
 
 
 def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpdate:
     critic, optimizer = players.discriminator, players.discriminator_optimizer
     update = updater(optimizer)
     real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
-    d_record, clip = _d_recorder(config), _clipper(critic, config.objective.clip)
+    clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
 
     def loss_of_real(real: Tensor) -> tuple[Tensor, Tensor]:
         logits = critic(real)
@@ -97,7 +121,7 @@ def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpda
     differentiate_real = ms.value_and_grad(loss_of_real, None, optimizer.parameters, has_aux=True)
     differentiate_fake = ms.value_and_grad(loss_of_fake, None, optimizer.parameters, has_aux=True)
 
-    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
+    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> DRecord:
         (real_value, real_logits), gradients = differentiate_real(real)
         update(gradients)
         clip()
@@ -105,23 +129,22 @@ def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpda
         update(gradients)
         clip()
         # The source reports the mean of the two updates; no penalty goes with this order.
-        value = 0.5 * (real_value + fake_value)
-        return d_record(value, real_logits, fake_logits, 0.0 * noise.sum())
+        return 0.5 * (real_value + fake_value), nothing, real_logits, fake_logits
 
     return update_d
 
 
-def _d_step(players: Players, update_d: DUpdate) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def _d_step(players: Players, update_d: DUpdate) -> Callable[[Tensor, Tensor, Tensor], DRecord]:
     generator = players.generator
 
-    def d_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
+    def d_step(real: Tensor, latents: Tensor, noise: Tensor) -> DRecord:
         # G is not differentiated here.
         return update_d(real, ops.stop_gradient(generator(latents)), noise)
 
     return d_step
 
 
-def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Tensor], Tensor]:
+def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Tensor], tuple[Tensor]]:
     generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
     update = updater(optimizer)
     generator_loss = LOSSES[config.objective.loss].generator
@@ -131,17 +154,17 @@ def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Ten
 
     differentiate = ms.value_and_grad(g_loss, None, optimizer.parameters)
 
-    def g_step(latents: Tensor) -> Tensor:
+    def g_step(latents: Tensor) -> tuple[Tensor]:
         value, gradients = differentiate(latents)
         update(gradients)
-        return value.reshape((1,))
+        return (value,)
 
     return g_step
 
 
 def _joint_step(
     players: Players, config: Config, updater: Updater, update_d: DUpdate
-) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
     generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
     update = updater(optimizer)
     generator_loss = LOSSES[config.objective.loss].generator
@@ -151,53 +174,39 @@ def _joint_step(
 
     differentiate = ms.value_and_grad(g_loss)
 
-    def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
+    def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         fake, pull_back = ms.vjp(generator, latents, weights=optimizer.parameters)
         fake = ops.stop_gradient(fake)
         record = update_d(real, fake, noise)
         value, gradient = differentiate(fake)
         update(pull_back(gradient)[1])
-        return ops.concat((record, value.reshape((1,))))
+        return (*record, value)
 
     return joint_step
 
 
 def _joint_step_in_pynative(
     players: Players, config: Config, updater: Updater, update_d: DUpdate
-) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
     """Return the same step for PyNative, where vjp would run G twice (and does so in MindSpore 2.7)."""
     generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
     update = updater(optimizer)
     generator_loss = LOSSES[config.objective.loss].generator
 
-    def g_loss(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def g_loss(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         fake = generator(latents)
         # D's update is a side effect in between: the loss below is that of the updated D.
         record = update_d(real, ops.stop_gradient(fake), noise)
-        return generator_loss(critic(fake)), ops.stop_gradient(record)
+        return generator_loss(critic(fake)), *record
 
     differentiate = ms.value_and_grad(g_loss, None, optimizer.parameters, has_aux=True)
 
-    def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
-        (value, record), gradients = differentiate(real, latents, noise)
+    def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        (value, *record), gradients = differentiate(real, latents, noise)
         update(gradients)
-        return ops.concat((record, value.reshape((1,))))
+        return (*record, value)
 
     return joint_step
-
-
-def _d_recorder(config: Config) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Return a function that puts the numbers of `D_RECORD` in one Tensor."""
-    probability = LOSSES[config.objective.loss].probability
-    boundary = 0.5 if config.objective.loss == "least_squares" else 0.0
-
-    def d_record(value: Tensor, real: Tensor, fake: Tensor, penalty: Tensor) -> Tensor:
-        right = (real > boundary).astype(ms.float32).mean() + (fake < boundary).astype(ms.float32).mean()
-        if probability:
-            real, fake = ops.sigmoid(real), ops.sigmoid(fake)
-        return ops.stack((value, real.mean(), fake.mean(), 0.5 * right, penalty))
-
-    return d_record
 
 
 def _clipper(critic: nn.Cell, bound: float | None) -> Callable[[], None]:

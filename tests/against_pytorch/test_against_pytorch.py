@@ -11,6 +11,7 @@ Two comparisons, both from the same initial weights, batches, latents and noise:
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -67,27 +68,28 @@ class Shadow:
     def __init__(self, run, recipe, dtype):
         from torch_gans import Game
 
-        from ms_gan.training.steps import D_RECORD, G_RECORD
+        from ms_gan.training.numbers import d_numbers, g_numbers
 
         self.run, self.game = run, Game(recipe, run.state(), dtype, run.config.steps)
         self.losses, self.gradients, self.moves, self.statistics = [], [], [], []
         self.updates = 0
-        steps = run.steps
+        steps, of_d = run.steps, functools.partial(d_numbers, run.config.objective.loss)
         run.steps = dataclasses.replace(
             steps,
-            d_step=self.doubled(steps.d_step, D_RECORD, self.game.critic_step, 1),
-            g_step=self.doubled(steps.g_step, G_RECORD, lambda z: {"g_loss": self.game.generator_step(z)}, 1),
-            joint_step=self.doubled(steps.joint_step, (*D_RECORD, *G_RECORD), self.game.joint_step, 2),
+            d_step=self.doubled(steps.d_step, of_d, self.game.critic_step, 1),
+            g_step=self.doubled(steps.g_step, g_numbers, lambda z: {"g_loss": self.game.generator_step(z)}, 1),
+            joint_step=self.doubled(
+                steps.joint_step, lambda record: of_d(record[:-1]) | g_numbers(record[-1:]), self.game.joint_step, 2
+            ),
         )
 
-    def doubled(self, step, names, theirs, updates):
+    def doubled(self, step, numbers, theirs, updates):
         """Return a step that PyTorch does again."""
 
         def both(*inputs):
             before = self.begin()
             record = step(*inputs)
-            found = dict(zip(names, record.asnumpy().tolist(), strict=True))
-            self.compare(before, found, theirs(*(value.asnumpy() for value in inputs)))
+            self.compare(before, numbers(record), theirs(*(value.asnumpy() for value in inputs)))
             self.updates += updates
             return record
 

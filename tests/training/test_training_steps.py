@@ -11,7 +11,8 @@ from small_runs import RECIPES, SmallRun, compiled_run, digits_for, small_config
 from ms_gan.data import stream as streams
 from ms_gan.objectives import LOSSES
 from ms_gan.training import loop
-from ms_gan.training.steps import D_RECORD, G_RECORD, Players, build_steps
+from ms_gan.training.numbers import d_numbers, g_numbers
+from ms_gan.training.steps import Players, build_steps
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
 
@@ -88,7 +89,7 @@ def test_in_turn_makes_two_updates_and_reports_their_mean():
     real, latents, noise = inputs_of(run)
     fake = run.players.generator(latents)
     first = run.players.discriminator(real).asnumpy()
-    record = dict(zip(D_RECORD, run.steps.d_step(real, latents, noise).asnumpy(), strict=True))
+    record = d_numbers("non_saturating", run.steps.d_step(real, latents, noise))
     assert run.state()["discriminator_optimizer.global_step"].item() == 2
     # A second discriminator does the same by hand: one update on the real batch, then one on the fake batch.
     again = compiled_run("dense")
@@ -144,9 +145,9 @@ def record_of(loss, *settings):
     steps = build_steps(Players(generator, critic, *optimizers), config, compiled=False)
     latents = Tensor(FAKE[:, None])
     record = steps.d_step(Tensor(REAL[:, None, None, None]), latents, Tensor(np.zeros((6, 1, 1, 1), np.float32)))
-    numbers = dict(zip(D_RECORD, record.asnumpy().tolist(), strict=True))
+    numbers = d_numbers(loss, record)
     critic.weight.set_data(Tensor(np.zeros(1, np.float32)))
-    numbers |= dict(zip(G_RECORD, steps.g_step(latents).asnumpy().tolist(), strict=True))
+    numbers |= g_numbers(steps.g_step(latents))
     return numbers, generator
 
 
@@ -248,8 +249,7 @@ def test_shared_latents_give_what_both_updates_give_apart_with_one_forward_pass_
     joint.train()
     real, latents = Tensor(apart.stream.batch(0)), Tensor(streams.d_latents(config.seed, 0, 8, config.latent.size))
     d_record = apart.steps.d_step(real, latents, Tensor(np.zeros((8, 1, 1, 1), np.float32)))
-    g_record = apart.steps.g_step(latents)
-    expected = dict(zip((*D_RECORD, *G_RECORD), [*d_record.asnumpy(), *g_record.asnumpy()], strict=True))
+    expected = d_numbers("non_saturating", d_record) | g_numbers(apart.steps.g_step(latents))
     for key, value in expected.items():
         assert joint.records[0][key] == pytest.approx(value, rel=1e-5, abs=1e-6), key
     ours, theirs = joint.state(), apart.state()

@@ -1,0 +1,41 @@
+"""The numbers of the log and the history, worked out on the host from what the steps return."""
+
+import numpy as np
+from mindspore import Tensor
+
+from ms_gan.objectives import LOSSES
+
+
+def d_numbers(loss: str, record: tuple[Tensor, ...]) -> dict[str, float]:
+    """Return what a D step tells.
+
+    Parameters
+    ----------
+    loss : str
+        A key of `LOSSES`.
+    record : tuple of Tensor
+        What the D step returned; reading it waits for the device.
+
+    Returns
+    -------
+    dict
+        ``d_loss``; ``d_real`` and ``d_fake``, the means of D's output, as probabilities where the loss has them;
+        ``d_accuracy`` in [0, 1]; ``penalty``, with its weight.
+    """
+    value, penalty, real, fake = (part.asnumpy().astype(np.float64) for part in record)
+    boundary = 0.5 if loss == "least_squares" else 0.0
+    accuracy = 0.5 * ((real > boundary).mean() + (fake < boundary).mean())
+    if LOSSES[loss].probability:
+        real, fake = _sigmoid(real), _sigmoid(fake)
+    numbers = {"d_loss": value, "d_real": real.mean(), "d_fake": fake.mean(), "d_accuracy": accuracy}
+    return {name: float(number) for name, number in (numbers | {"penalty": penalty}).items()}
+
+
+def g_numbers(record: tuple[Tensor, ...]) -> dict[str, float]:
+    """Return what a G step tells: ``g_loss``."""
+    return {"g_loss": float(record[0].asnumpy())}
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    # By way of tanh: exp of a large logit would overflow.
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
