@@ -47,7 +47,7 @@ class Recorder:
         self._job, self._config, self._plan, self._run = job, job.config, job.plan, job.run
         self._players, self._console = job.players, job.console
         self._board = Board(job.run, job.config)
-        self._measures = Measures(job.config, job.images.images, job.players.generator)
+        self._measures = Measures(job.config, job.images.images, job.players.drawing())
         self._bar = (
             tqdm(total=job.plan.total_steps, unit="step", dynamic_ncols=True, smoothing=0.05)
             if sys.stderr.isatty()
@@ -114,13 +114,14 @@ class Recorder:
             self._board.picture(position.step)
 
     def on_networks(self, position: Position) -> None:
-        """Save G and D, each alone."""
+        """Save G, D and any average of G, each alone."""
         self._check(position)
         with self._timed("saving"):
             epoch = self._plan.epoch_of(position.step) if self._plan.ends_epoch(position.step) else None
-            files = self._run.network_files(position.step, epoch)
-            save_network(files[0], self._players.generator)
-            save_network(files[1], self._players.discriminator)
+            networks = self._players.networks()
+            files = self._run.network_files(position.step, epoch, networks)
+            for path, network in zip(files, networks.values(), strict=True):
+                save_network(path, network)
             self._run.note_networks(position.step, files, self._config.saving.networks_keep)
 
     def on_state(self, position: Position) -> None:
@@ -233,4 +234,5 @@ def keep_state(job: Job, position: Position, best: dict | None) -> None:
         "steps_per_epoch": job.plan.steps_per_epoch,
     }
     files = [run.history_file] if run.history_file.exists() else []
-    save_state(run.checkpoints, job.players, position, about, [*files, *(run.best_files() if best else ())])
+    kept = [run.checkpoints / name for name in best["files"]] if best else []
+    save_state(run.checkpoints, job.players, position, about, [*files, *kept])

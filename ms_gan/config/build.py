@@ -155,6 +155,8 @@ def _check(config: Config) -> None:
     _at_least(config, 2, "evaluation.images")
     _at_least(config, 0, "seed", "samples.seed", "objective.penalty_weight")
     _above_zero(config, "minutes", "objective.clip", "samples.seconds_per_frame")
+    if not 0 <= config.ema.decay < 1:
+        raise UserError(f"config ema.decay: {config.ema.decay} is not in [0, 1)")
     for role in ("generator_optimizer", "discriminator_optimizer"):
         _check_optimizer(config, role)
     if config.data.channels not in (None, 1, 3):

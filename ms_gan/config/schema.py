@@ -78,6 +78,14 @@ class UpdatesConfig:
 
 
 @dataclass(frozen=True)
+class AverageConfig:
+    """The exponential moving average of G, with which a run that has it draws its pictures."""
+
+    decay: float = 0.0
+    """Share of the old average in the new one, for example 0.999; less in the first steps. 0: no average."""
+
+
+@dataclass(frozen=True)
 class OptimizerConfig:
     """An optimizer and its learning-rate schedule."""
 
@@ -187,6 +195,7 @@ class Config:
     discriminator: NetworkConfig = field(default_factory=NetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     updates: UpdatesConfig = field(default_factory=UpdatesConfig)
+    ema: AverageConfig = field(default_factory=AverageConfig)
     generator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     discriminator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     samples: SamplesConfig = field(default_factory=SamplesConfig)

@@ -64,7 +64,7 @@ class Gathered:
     def story(self) -> Story:
         """Return what the rules look at."""
         probability = self.config.objective.loss in _PROBABILITIES
-        best = self.run.best()
+        best = self.run.best_generator_file()
         return Story(
             records=self.records,
             kind="gan" if probability else "wasserstein",
@@ -73,7 +73,7 @@ class Gathered:
             measures=self.measures,
             warnings=find_warnings(self.records, probability),
             evaluation=self.evaluations[-1] if self.evaluations else None,
-            best_file=self.run.best_files()[0].name if best else None,
+            best_file=best.name if best else None,
         )
 
 
@@ -148,7 +148,7 @@ def hashes(gathered: Gathered) -> list[tuple[str, str]]:
     index = run.network_index()
     if index:
         files += [run.checkpoints / name for name in index[max(index)]]
-    files += [path for path in run.best_files() if run.best()]
+    files += run.kept_best_files()
     return told + [(path.name, file_digest(path)) for path in files if path.is_file()]
 
 

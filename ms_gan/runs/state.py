@@ -124,14 +124,8 @@ def load_state(state: State, players: Players) -> None:
 
 
 def player_parameters(players: Players) -> dict[str, Parameter]:
-    """Return every parameter of networks and optimizers by its name."""
-    cells = (
-        players.generator,
-        players.discriminator,
-        players.generator_optimizer,
-        players.discriminator_optimizer,
-    )
-    return {parameter.name: parameter for cell in cells for parameter in cell.get_parameters()}
+    """Return every parameter of networks, optimizers and average by its name."""
+    return {parameter.name: parameter for cell in players.cells() for parameter in cell.get_parameters()}
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -6,12 +6,14 @@ import functools
 from collections.abc import Callable
 
 import mindspore as ms
+from mindspore import nn
 
 from ms_gan.config import Config
 from ms_gan.device.team import team_size
 from ms_gan.errors import UserError
 from ms_gan.networks import ImageShape, build_discriminator, build_generator
 from ms_gan.networks.kit import plain_layers
+from ms_gan.training.average import MovingAverage
 from ms_gan.training.optimizers import build_optimizer
 from ms_gan.training.parallel import averaged
 from ms_gan.training.penalty_check import pynative_is_right
@@ -43,6 +45,7 @@ def build_players(config: Config, image: ImageShape) -> Players:
     with plain_layers() if half else contextlib.nullcontext():
         ms.set_seed(2 * config.seed % 2**32)
         generator = build_generator(g.name, config.latent.size, image, g.options).set_train()
+        average = _average(config, image, generator)
         ms.set_seed((2 * config.seed + 1) % 2**32)
         discriminator = build_discriminator(d.name, image, d.options).set_train()
     d_updates = config.updates.d_steps * (2 if config.updates.real_and_fake == "in_turn" else 1)
@@ -51,10 +54,21 @@ def build_players(config: Config, image: ImageShape) -> Players:
         discriminator,
         build_optimizer("generator", generator.trainable_params(), g_rate, 1),
         build_optimizer("discriminator", discriminator.trainable_params(), d_rate, d_updates),
+        average,
     )
     if half:
         prepare_half(players)
     return players
+
+
+def _average(config: Config, image: ImageShape, generator: nn.Cell) -> MovingAverage | None:
+    """Return the average of G, which begins where G does; None where the run has none."""
+    if not config.ema.decay:
+        return None
+    g = config.generator
+    average = MovingAverage(build_generator(g.name, config.latent.size, image, g.options), config.ema.decay)
+    average.begin_at(generator)
+    return average
 
 
 def prepare_steps(players: Players, config: Config, image: ImageShape, announce: Callable[[str], None]) -> Steps:

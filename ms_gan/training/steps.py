@@ -8,6 +8,7 @@ from mindspore import Tensor, nn, ops
 
 from ms_gan.config import Config
 from ms_gan.objectives import LOSSES, PENALTIES
+from ms_gan.training.average import MovingAverage
 
 # (loss without the penalty, penalty, D's logits of the real images (N, 1), of the fakes (N, 1)): what a D step returns.
 # They are read, and the numbers of the history made of them (`training.numbers`), only when they are logged.
@@ -16,12 +17,27 @@ DRecord = tuple[Tensor, Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Players:
-    """The two networks and their optimizers."""
+    """The two networks and their optimizers, and the average of G where the run has one."""
 
     generator: nn.Cell
     discriminator: nn.Cell
     generator_optimizer: nn.Cell
     discriminator_optimizer: nn.Cell
+    average: MovingAverage | None = None
+
+    def networks(self) -> dict[str, nn.Cell]:
+        """Return the networks that are saved, by the names of their checkpoints."""
+        found = {"Generator": self.generator, "Discriminator": self.discriminator}
+        return found | ({"GeneratorEMA": self.average.network} if self.average else {})
+
+    def drawing(self) -> nn.Cell:
+        """Return the generator that pictures are drawn with."""
+        return self.average.network if self.average else self.generator
+
+    def cells(self) -> tuple[nn.Cell, ...]:
+        """Return everything that holds parameters."""
+        cells = (self.generator, self.discriminator, self.generator_optimizer, self.discriminator_optimizer)
+        return (*cells, self.average) if self.average else cells
 
 
 @dataclass(frozen=True)
@@ -122,7 +138,7 @@ def _d_step(players: Players, update_d: DUpdate) -> Callable[[Tensor, Tensor, Te
 
 def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Tensor], tuple[Tensor]]:
     generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
-    update = updater(optimizer)
+    update, follow = updater(optimizer), _follower(players)
     generator_loss = LOSSES[config.objective.loss].generator
 
     def g_loss(latents: Tensor) -> Tensor:
@@ -133,6 +149,7 @@ def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Ten
     def g_step(latents: Tensor) -> tuple[Tensor]:
         value, gradients = differentiate(latents)
         update(gradients)
+        follow()
         return (value,)
 
     return g_step
@@ -142,7 +159,7 @@ def _joint_step(
     players: Players, config: Config, updater: Updater, update_d: DUpdate
 ) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
     generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
-    update = updater(optimizer)
+    update, follow = updater(optimizer), _follower(players)
     generator_loss = LOSSES[config.objective.loss].generator
 
     def g_loss(fake: Tensor) -> Tensor:
@@ -156,6 +173,7 @@ def _joint_step(
         record = update_d(real, fake, noise)
         value, gradient = differentiate(fake)
         update(pull_back(gradient)[1])
+        follow()
         return (*record, value)
 
     return joint_step
@@ -166,7 +184,7 @@ def _joint_step_in_pynative(
 ) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
     """Return the same step for PyNative, where vjp would run G twice (and does so in MindSpore 2.7)."""
     generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
-    update = updater(optimizer)
+    update, follow = updater(optimizer), _follower(players)
     generator_loss = LOSSES[config.objective.loss].generator
 
     def g_loss(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
@@ -180,9 +198,21 @@ def _joint_step_in_pynative(
     def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         (value, *record), gradients = differentiate(real, latents, noise)
         update(gradients)
+        follow()
         return (*record, value)
 
     return joint_step
+
+
+def _follower(players: Players) -> Callable[[], None]:
+    """Return what brings the average of G up to date; nothing where there is none."""
+    if players.average is not None:
+        return players.average.follower(players.generator)
+
+    def nothing() -> None:
+        pass
+
+    return nothing
 
 
 def _clipper(critic: nn.Cell, bound: float | None) -> Callable[[], None]:
