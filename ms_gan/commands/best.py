@@ -8,7 +8,7 @@ from ms_gan.files import write_with
 from ms_gan.runs.checkpoints import save_network
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.state import State, link_or_copy
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 
 class BestKeeper:

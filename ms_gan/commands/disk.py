@@ -8,7 +8,7 @@ from ms_gan.config import Config
 from ms_gan.pictures.grid import ABOUT
 from ms_gan.runs.state import player_parameters
 from ms_gan.training.plan import Plan
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 # The two newest, one that was due before a signal made those, and the one that is being written.
 _STATES = 4

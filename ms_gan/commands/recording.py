@@ -18,6 +18,7 @@ from ms_gan.commands.measures import Measures
 from ms_gan.commands.notes import note_events
 from ms_gan.commands.tensorboard import Board
 from ms_gan.config import to_mapping
+from ms_gan.objectives import PAIRED_LOSSES
 from ms_gan.pictures.grid import save_grid
 from ms_gan.runs.checkpoints import save_network
 from ms_gan.runs.history import append_record, read_history, sync_history
@@ -182,6 +183,8 @@ class Recorder:
             del record["penalty"]
         if self._config.objective.loss == "wasserstein":
             record["distance"] = numbers["d_real"] - numbers["d_fake"]
+        if self._config.objective.loss in PAIRED_LOSSES:
+            record["margin"] = numbers["d_real"] - numbers["d_fake"]
         for role in ("generator", "discriminator"):
             section = getattr(self._config, f"{role}_optimizer")
             progress = min(1.0, (position.step - 1) / (section.lr_steps or 1))

@@ -163,6 +163,8 @@ def _check(config: Config) -> None:
         raise UserError(f"config data.channels: {config.data.channels} is neither 1 (grey) nor 3 (colour)")
     if config.objective.penalty != "none" and config.updates.real_and_fake == "in_turn":
         raise UserError("config objective.penalty: needs updates.real_and_fake: together")
+    if config.objective.loss == "relativistic" and config.updates.real_and_fake == "in_turn":
+        raise UserError("config objective.loss: relativistic compares pairs; it needs updates.real_and_fake: together")
     if config.objective.penalty != "none" and config.precision == "fp16":
         raise UserError(
             f"config precision: fp16 goes without a penalty: the penalty {config.objective.penalty} is made of "

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Loss = Literal["non_saturating", "minimax", "wasserstein", "least_squares", "hinge"]
-Penalty = Literal["none", "gradient", "gradient_one_sided", "r1", "r2", "dragan"]
+Loss = Literal["non_saturating", "minimax", "wasserstein", "least_squares", "hinge", "relativistic"]
+Penalty = Literal["none", "gradient", "gradient_one_sided", "r1", "r2", "r1_r2", "dragan"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ObjectiveConfig:
     """What D and G optimise."""
 
     loss: Loss = "non_saturating"
-    """Loss of both networks."""
+    """Loss of both networks; `relativistic` compares real and generated images in pairs."""
     penalty: Penalty = "none"
     """Gradient penalty in the D step."""
     penalty_weight: float = 10.0

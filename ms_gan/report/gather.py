@@ -9,6 +9,7 @@ from typing import Any
 from ms_gan.config import Config, config_text, to_mapping
 from ms_gan.errors import UserError
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
+from ms_gan.pictures.panels import kind_of
 from ms_gan.report.health import Story
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.sealed import file_digest, read_sealed
@@ -46,8 +47,8 @@ class Gathered:
 
     @property
     def kind(self) -> str:
-        """`wasserstein` or `gan`: which curves there are."""
-        return "wasserstein" if self.config.objective.loss == "wasserstein" else "gan"
+        """`wasserstein`, `pairs` or `gan`: which curves there are."""
+        return kind_of(self.config.objective.loss)
 
     @property
     def finished(self) -> bool:

@@ -19,7 +19,7 @@ from ms_gan.runs.checkpoints import first_difference
 from ms_gan.runs.sealed import file_digest
 from ms_gan.runs.stored import PARAMETERS, POSITION, find_stored, is_due, seal_of, state_folders
 from ms_gan.training.loop import Position
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 _KEPT = 2
 

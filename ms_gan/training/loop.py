@@ -13,7 +13,7 @@ from ms_gan.objectives import noise_shape
 from ms_gan.training.numbers import d_numbers, g_numbers
 from ms_gan.training.parallel import Alone
 from ms_gan.training.plan import Plan
-from ms_gan.training.steps import Steps
+from ms_gan.training.steps import Steps, is_paired
 
 _ALONE = Alone()
 
@@ -86,9 +86,10 @@ def _one_step(config: Config, stream: BatchStream, steps: Steps, step: int, rows
         steps.d_step(*_d_inputs(config, stream, step, index, rows))
     if config.latent.shared:
         return steps.joint_step(*_d_inputs(config, stream, step, last, rows))
-    d_record = steps.d_step(*_d_inputs(config, stream, step, last, rows))
+    real, *others = _d_inputs(config, stream, step, last, rows)
+    d_record = steps.d_step(real, *others)
     latents = g_latents(config.seed, step, config.batch_size, config.latent.size)
-    return *d_record, *steps.g_step(Tensor(latents[rows]))
+    return *d_record, *steps.g_step(Tensor(latents[rows]), *((real,) if is_paired(config) else ()))
 
 
 def _d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: slice) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ An update whose gradients are not all finite is skipped, and counted.
 import mindspore as ms
 from mindspore import Parameter, Tensor, amp, nn, ops
 
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 SCALE = 1024.0
 _PRODUCTS = (nn.Dense, nn.Conv2d, nn.Conv2dTranspose)

@@ -17,8 +17,9 @@ from ms_gan.training.average import MovingAverage
 from ms_gan.training.optimizers import build_optimizer
 from ms_gan.training.parallel import averaged
 from ms_gan.training.penalty_check import pynative_is_right
+from ms_gan.training.players import Players
 from ms_gan.training.precision import prepare_half, scaled
-from ms_gan.training.steps import Players, Steps, build_steps
+from ms_gan.training.steps import Steps, build_steps
 
 
 def build_players(config: Config, image: ImageShape) -> Players:
@@ -74,7 +75,8 @@ def _average(config: Config, image: ImageShape, generator: nn.Cell) -> MovingAve
 def prepare_steps(players: Players, config: Config, image: ImageShape, announce: Callable[[str], None]) -> Steps:
     """Make the steps in the mode that the configuration asks for.
 
-    Where PyNative mode would give a wrong penalty gradient, the D step is compiled in it too, and this is announced.
+    With a penalty the D step is compiled in PyNative mode too, and this is announced: PyNative rounds the second
+    derivatives in another order, and for some critics gets them wrong.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
         announce("Products in float16, the loss scaled; on a CPU, MindSpore's own layers, which are slower there")
         players = scaled(players)
     plain = build_steps(players, config, compiled=False, updater=averaged)
-    if config.mode == "pynative" and right:
+    if config.mode == "pynative" and not penalised:
         return plain
     steps = build_steps(players, config, compiled=True, updater=averaged)
     compile_ = functools.partial(ms.jit, jit_level=config.jit_level)
@@ -97,5 +99,6 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     if config.mode == "graph":
         return compiled
     what = "D and G step are" if config.latent.shared else "D step is"
-    announce(f"PyNative would give a wrong gradient of the penalty here, so the {what} compiled in this mode too")
+    why = "round the penalty's gradient otherwise" if right else "give a wrong gradient of the penalty here"
+    announce(f"PyNative would {why}, so the {what} compiled in this mode too")
     return dataclasses.replace(compiled, g_step=plain.g_step)

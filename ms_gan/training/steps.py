@@ -7,37 +7,9 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from ms_gan.config import Config
-from ms_gan.objectives import LOSSES, PENALTIES
-from ms_gan.training.average import MovingAverage
-
-# (loss without the penalty, penalty, D's logits of the real images (N, 1), of the fakes (N, 1)): what a D step returns.
-# They are read, and the numbers of the history made of them (`training.numbers`), only when they are logged.
-DRecord = tuple[Tensor, Tensor, Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class Players:
-    """The two networks and their optimizers, and the average of G where the run has one."""
-
-    generator: nn.Cell
-    discriminator: nn.Cell
-    generator_optimizer: nn.Cell
-    discriminator_optimizer: nn.Cell
-    average: MovingAverage | None = None
-
-    def networks(self) -> dict[str, nn.Cell]:
-        """Return the networks that are saved, by the names of their checkpoints."""
-        found = {"Generator": self.generator, "Discriminator": self.discriminator}
-        return found | ({"GeneratorEMA": self.average.network} if self.average else {})
-
-    def drawing(self) -> nn.Cell:
-        """Return the generator that pictures are drawn with."""
-        return self.average.network if self.average else self.generator
-
-    def cells(self) -> tuple[nn.Cell, ...]:
-        """Return everything that holds parameters."""
-        cells = (self.generator, self.discriminator, self.generator_optimizer, self.discriminator_optimizer)
-        return (*cells, self.average) if self.average else cells
+from ms_gan.objectives import LOSSES, PAIRED_LOSSES
+from ms_gan.training.d_updates import DRecord, DUpdate, Updater, make_d_update
+from ms_gan.training.players import Players
 
 
 @dataclass(frozen=True)
@@ -46,16 +18,10 @@ class Steps:
 
     d_step: Callable[[Tensor, Tensor, Tensor], DRecord]
     """(real (N, C, H, W), latents (N, n), penalty noise) -> `DRecord`."""
-    g_step: Callable[[Tensor], tuple[Tensor]]
-    """(latents (N, n)) -> (G's loss,)."""
+    g_step: Callable[..., tuple[Tensor]]
+    """(latents (N, n), and where the loss is one of pairs the real images (N, C, H, W)) -> (G's loss,)."""
     joint_step: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]
     """d_step, then g_step with the same latents, whose images are made once -> both their results."""
-
-
-# (real, fake, penalty noise) -> what a D step returns; updates D.
-DUpdate = Callable[[Tensor, Tensor, Tensor], DRecord]
-# Makes an optimizer's update from gradients: the optimizer itself, unless they are averaged over workers first.
-Updater = Callable[[nn.Cell], Callable[[tuple[Tensor, ...]], object]]
 
 
 def _itself(optimizer: nn.Cell) -> nn.Cell:
@@ -64,66 +30,32 @@ def _itself(optimizer: nn.Cell) -> nn.Cell:
 
 def build_steps(players: Players, config: Config, compiled: bool, updater: Updater = _itself) -> Steps:
     """Make the steps of a run, undecorated, for graph mode (`compiled`) or PyNative."""
-    in_turn = config.updates.real_and_fake == "in_turn"
-    update_d = (_update_in_turn if in_turn else _update_together)(players, config, updater)
+    update_d = make_d_update(players, config, updater)
     joint = (_joint_step if compiled else _joint_step_in_pynative)(players, config, updater, update_d)
     return Steps(_d_step(players, update_d), _g_step(players, config, updater), joint)
 
 
-def _update_together(players: Players, config: Config, updater: Updater) -> DUpdate:
-    critic, optimizer = players.discriminator, players.discriminator_optimizer
-    update = updater(optimizer)
-    real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
-    penalty, weight = PENALTIES.get(config.objective.penalty), config.objective.penalty_weight
-    clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
-
-    def d_loss(real: Tensor, fake: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        real_logits, fake_logits = critic(real), critic(fake)
-        value = real_loss(real_logits) + fake_loss(fake_logits)
-        if penalty is None:
-            return value, value, nothing, real_logits, fake_logits
-        extra = weight * penalty(critic, real, fake, noise)
-        return value + extra, value, extra, real_logits, fake_logits
-
-    differentiate = ms.value_and_grad(d_loss, None, optimizer.parameters, has_aux=True)
-
-    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> DRecord:
-        (_, *record), gradients = differentiate(real, fake, noise)
-        update(gradients)
-        clip()
-        return tuple(record)
-
-    return update_d
+def is_paired(config: Config) -> bool:
+    """Whether G's loss compares its images with real ones, so that a G step takes these too."""
+    return config.objective.loss in PAIRED_LOSSES
 
 
-def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpdate:
-    critic, optimizer = players.discriminator, players.discriminator_optimizer
-    update = updater(optimizer)
-    real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
-    clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
+def _judge(critic: nn.Cell, config: Config) -> Callable[..., Tensor]:
+    """Return G's loss as a function of its images, and of the real ones where the loss is one of pairs."""
+    name = config.objective.loss
+    if name not in PAIRED_LOSSES:
+        loss = LOSSES[name].generator
 
-    def loss_of_real(real: Tensor) -> tuple[Tensor, Tensor]:
-        logits = critic(real)
-        return real_loss(logits), logits
+        def judge(fake: Tensor) -> Tensor:
+            return loss(critic(fake))
 
-    def loss_of_fake(fake: Tensor) -> tuple[Tensor, Tensor]:
-        logits = critic(fake)
-        return fake_loss(logits), logits
+        return judge
+    loss_of_pairs = PAIRED_LOSSES[name].generator
 
-    differentiate_real = ms.value_and_grad(loss_of_real, None, optimizer.parameters, has_aux=True)
-    differentiate_fake = ms.value_and_grad(loss_of_fake, None, optimizer.parameters, has_aux=True)
+    def judge_pairs(fake: Tensor, real: Tensor) -> Tensor:
+        return loss_of_pairs(critic(real), critic(fake))
 
-    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> DRecord:
-        (real_value, real_logits), gradients = differentiate_real(real)
-        update(gradients)
-        clip()
-        (fake_value, fake_logits), gradients = differentiate_fake(fake)
-        update(gradients)
-        clip()
-        # The source reports the mean of the two updates; no penalty goes with this order.
-        return 0.5 * (real_value + fake_value), nothing, real_logits, fake_logits
-
-    return update_d
+    return judge_pairs
 
 
 def _d_step(players: Players, update_d: DUpdate) -> Callable[[Tensor, Tensor, Tensor], DRecord]:
@@ -136,18 +68,17 @@ def _d_step(players: Players, update_d: DUpdate) -> Callable[[Tensor, Tensor, Te
     return d_step
 
 
-def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Tensor], tuple[Tensor]]:
-    generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
+def _g_step(players: Players, config: Config, updater: Updater) -> Callable[..., tuple[Tensor]]:
+    generator, optimizer, judge = players.generator, players.generator_optimizer, _judge(players.discriminator, config)
     update, follow = updater(optimizer), _follower(players)
-    generator_loss = LOSSES[config.objective.loss].generator
 
-    def g_loss(latents: Tensor) -> Tensor:
-        return generator_loss(critic(generator(latents)))
+    def g_loss(latents: Tensor, *real: Tensor) -> Tensor:
+        return judge(generator(latents), *real)
 
     differentiate = ms.value_and_grad(g_loss, None, optimizer.parameters)
 
-    def g_step(latents: Tensor) -> tuple[Tensor]:
-        value, gradients = differentiate(latents)
+    def g_step(latents: Tensor, *real: Tensor) -> tuple[Tensor]:
+        value, gradients = differentiate(latents, *real)
         update(gradients)
         follow()
         return (value,)
@@ -158,20 +89,15 @@ def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Ten
 def _joint_step(
     players: Players, config: Config, updater: Updater, update_d: DUpdate
 ) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
-    generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
+    generator, optimizer, judge = players.generator, players.generator_optimizer, _judge(players.discriminator, config)
     update, follow = updater(optimizer), _follower(players)
-    generator_loss = LOSSES[config.objective.loss].generator
-
-    def g_loss(fake: Tensor) -> Tensor:
-        return generator_loss(critic(fake))
-
-    differentiate = ms.value_and_grad(g_loss)
+    paired, differentiate = is_paired(config), ms.value_and_grad(judge)
 
     def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         fake, pull_back = ms.vjp(generator, latents, weights=optimizer.parameters)
         fake = ops.stop_gradient(fake)
         record = update_d(real, fake, noise)
-        value, gradient = differentiate(fake)
+        value, gradient = differentiate(fake, *((real,) if paired else ()))
         update(pull_back(gradient)[1])
         follow()
         return (*record, value)
@@ -183,15 +109,15 @@ def _joint_step_in_pynative(
     players: Players, config: Config, updater: Updater, update_d: DUpdate
 ) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
     """Return the same step for PyNative, where vjp would run G twice (and does so in MindSpore 2.7)."""
-    generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
+    generator, optimizer, judge = players.generator, players.generator_optimizer, _judge(players.discriminator, config)
     update, follow = updater(optimizer), _follower(players)
-    generator_loss = LOSSES[config.objective.loss].generator
+    paired = is_paired(config)
 
     def g_loss(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         fake = generator(latents)
         # D's update is a side effect in between: the loss below is that of the updated D.
         record = update_d(real, ops.stop_gradient(fake), noise)
-        return generator_loss(critic(fake)), *record
+        return judge(fake, *((real,) if paired else ())), *record
 
     differentiate = ms.value_and_grad(g_loss, None, optimizer.parameters, has_aux=True)
 
@@ -213,14 +139,3 @@ def _follower(players: Players) -> Callable[[], None]:
         pass
 
     return nothing
-
-
-def _clipper(critic: nn.Cell, bound: float | None) -> Callable[[], None]:
-    """Return a function that clips the trainable weights; BatchNorm's moving statistics are left alone."""
-    weights = tuple(critic.trainable_params()) if bound is not None else ()
-
-    def clip() -> None:
-        for weight in weights:
-            ops.assign(weight, ops.clip_by_value(weight, -bound, bound))
-
-    return clip

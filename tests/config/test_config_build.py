@@ -88,6 +88,11 @@ def test_recipe_round_trip(name):
             "config objective.penalty: needs updates.real_and_fake: together",
         ),
         (
+            {"objective": {"loss": "relativistic"}, "updates": {"real_and_fake": "in_turn"}},
+            "config objective.loss: relativistic compares pairs; it needs updates.real_and_fake: together",
+        ),
+        ({"ema": {"decay": 1}}, r"config ema.decay: 1.0 is not in \[0, 1\)"),
+        (
             {"minutes": 1, "generator_optimizer": {"schedule": "cosine"}},
             "config generator_optimizer.schedule: with minutes, set generator_optimizer.lr_steps as well",
         ),
