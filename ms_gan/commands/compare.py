@@ -122,6 +122,11 @@ def _check_stock(config: Config) -> None:
     """Raise UserError for what the stock script does not have."""
     used = {
         "ema.decay": bool(config.ema.decay),
+        "augmentation": bool(config.augmentation),
+        "objective.penalty_every": config.objective.penalty_every > 1,
+        "updates.accumulate": config.updates.accumulate > 1,
+        "lr_warmup": config.generator_optimizer.lr_warmup + config.discriminator_optimizer.lr_warmup > 0,
+        "clip_norm": (config.generator_optimizer.clip_norm or config.discriminator_optimizer.clip_norm) is not None,
         "objective.loss: relativistic": config.objective.loss == "relativistic",
     }
     lacking = [name for name, there in used.items() if there]

@@ -24,7 +24,8 @@ from ms_gan.runs.checkpoints import save_network
 from ms_gan.runs.history import append_record, read_history, sync_history
 from ms_gan.runs.state import save_state
 from ms_gan.training.loop import Position
-from ms_gan.training.optimizers import learning_rate
+from ms_gan.training.optimizers import rate_at
+from ms_gan.training.plan import penalty_due
 from ms_gan.training.watch import CollapseWatch
 
 # A look at all parameters takes some milliseconds, as much as a twentieth of a small step.
@@ -179,7 +180,7 @@ class Recorder:
 
     def _record(self, position: Position, numbers: dict[str, float], measured: dict[str, float]) -> dict[str, float]:
         record = {"step": position.step, "epoch": self._plan.epoch_of(position.step), **numbers}
-        if self._config.objective.penalty == "none":
+        if not penalty_due(self._config, position.step * self._config.updates.d_steps - 1):
             del record["penalty"]
         if self._config.objective.loss == "wasserstein":
             record["distance"] = numbers["d_real"] - numbers["d_fake"]
@@ -187,8 +188,7 @@ class Recorder:
             record["margin"] = numbers["d_real"] - numbers["d_fake"]
         for role in ("generator", "discriminator"):
             section = getattr(self._config, f"{role}_optimizer")
-            progress = min(1.0, (position.step - 1) / (section.lr_steps or 1))
-            record[f"{role[0]}_lr"] = learning_rate(section, progress)
+            record[f"{role[0]}_lr"] = rate_at(section, position.step - 1, 1)
         record |= measured
         if position.rollbacks:
             record["rollbacks"] = position.rollbacks

@@ -7,13 +7,16 @@ from mindspore import Tensor, nn, ops
 
 from ms_gan.config import Config
 from ms_gan.objectives import LOSSES, PAIRED_LOSSES, PENALTIES
+from ms_gan.training.accumulation import in_parts
+from ms_gan.training.augmentation import make_augment
+from ms_gan.training.clipping import clipped
 from ms_gan.training.players import Players
 
 # (loss without the penalty, penalty, D's logits of the real images (N, 1), of the fakes (N, 1)): what a D step returns.
 # They are read, and the numbers of the history made of them (`training.numbers`), only when they are logged.
 DRecord = tuple[Tensor, Tensor, Tensor, Tensor]
-# (real, fake, penalty noise) -> what a D step returns; updates D.
-DUpdate = Callable[[Tensor, Tensor, Tensor], DRecord]
+# (real, fake, penalty noise, what augmentation drew) -> what a D step returns; updates D.
+DUpdate = Callable[..., DRecord]
 # Makes an optimizer's update from gradients: the optimizer itself, unless they are averaged over workers first.
 Updater = Callable[[nn.Cell], Callable[[tuple[Tensor, ...]], object]]
 
@@ -26,9 +29,11 @@ def make_d_update(players: Players, config: Config, updater: Updater) -> DUpdate
 
 def _update_together(players: Players, config: Config, updater: Updater) -> DUpdate:
     critic, optimizer = players.discriminator, players.discriminator_optimizer
-    update, loss = updater(optimizer), _loss_of_logits(config.objective.loss)
-    penalty, weight = PENALTIES.get(config.objective.penalty), config.objective.penalty_weight
+    update = updater(clipped(optimizer, config.discriminator_optimizer.clip_norm))
+    loss, penalty = _loss_of_logits(config.objective.loss), PENALTIES.get(config.objective.penalty)
+    weight, every = config.objective.penalty_weight, config.objective.penalty_every
     clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
+    augment = make_augment(config.augmentation)
 
     def d_loss(real: Tensor, fake: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
         real_logits, fake_logits = critic(real), critic(fake)
@@ -36,12 +41,16 @@ def _update_together(players: Players, config: Config, updater: Updater) -> DUpd
         if penalty is None:
             return value, value, nothing, real_logits, fake_logits
         extra = weight * penalty(critic, real, fake, noise)
-        return value + extra, value, extra, real_logits, fake_logits
+        # The record has the penalty as it would be in every step.
+        total = value + (extra if every == 1 else every * extra)
+        return total, value, extra, real_logits, fake_logits
 
     differentiate = ms.value_and_grad(d_loss, None, optimizer.parameters, has_aux=True)
+    differentiate = in_parts(differentiate, config.updates.accumulate)
 
-    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> DRecord:
-        (_, *record), gradients = differentiate(real, fake, noise)
+    def update_d(real: Tensor, fake: Tensor, noise: Tensor, *drawn: Tensor) -> DRecord:
+        # The penalty is of the images that D sees.
+        (_, *record), gradients = differentiate(augment(real, *drawn), augment(fake, *drawn), noise)
         update(gradients)
         clip()
         return tuple(record)
@@ -62,10 +71,11 @@ def _loss_of_logits(name: str) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpdate:
-    critic, optimizer = players.discriminator, players.discriminator_optimizer
-    update = updater(optimizer)
+    critic, optimizer, parts = players.discriminator, players.discriminator_optimizer, config.updates.accumulate
+    update = updater(clipped(optimizer, config.discriminator_optimizer.clip_norm))
     real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
     clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
+    augment = make_augment(config.augmentation)
 
     def loss_of_real(real: Tensor) -> tuple[Tensor, Tensor]:
         logits = critic(real)
@@ -77,12 +87,13 @@ def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpda
 
     differentiate_real = ms.value_and_grad(loss_of_real, None, optimizer.parameters, has_aux=True)
     differentiate_fake = ms.value_and_grad(loss_of_fake, None, optimizer.parameters, has_aux=True)
+    differentiate_real, differentiate_fake = in_parts(differentiate_real, parts), in_parts(differentiate_fake, parts)
 
-    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> DRecord:
-        (real_value, real_logits), gradients = differentiate_real(real)
+    def update_d(real: Tensor, fake: Tensor, noise: Tensor, *drawn: Tensor) -> DRecord:
+        (real_value, real_logits), gradients = differentiate_real(augment(real, *drawn))
         update(gradients)
         clip()
-        (fake_value, fake_logits), gradients = differentiate_fake(fake)
+        (fake_value, fake_logits), gradients = differentiate_fake(augment(fake, *drawn))
         update(gradients)
         clip()
         # The source reports the mean of the two updates; no penalty goes with this order.

@@ -17,6 +17,7 @@ from ms_gan.training.average import MovingAverage
 from ms_gan.training.optimizers import build_optimizer
 from ms_gan.training.parallel import averaged
 from ms_gan.training.penalty_check import pynative_is_right
+from ms_gan.training.plan import updates_jointly
 from ms_gan.training.players import Players
 from ms_gan.training.precision import prepare_half, scaled
 from ms_gan.training.steps import Steps, build_steps
@@ -94,11 +95,15 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     if config.mode == "pynative" and not penalised:
         return plain
     steps = build_steps(players, config, compiled=True, updater=averaged)
-    compile_ = functools.partial(ms.jit, jit_level=config.jit_level)
-    compiled = Steps(compile_(steps.d_step), compile_(steps.g_step), compile_(steps.joint_step))
+    compiled = _compiled(steps, functools.partial(ms.jit, jit_level=config.jit_level))
     if config.mode == "graph":
         return compiled
-    what = "D and G step are" if config.latent.shared else "D step is"
+    what = "D and G step are" if updates_jointly(config) else "D step is"
     why = "round the penalty's gradient otherwise" if right else "give a wrong gradient of the penalty here"
     announce(f"PyNative would {why}, so the {what} compiled in this mode too")
-    return dataclasses.replace(compiled, g_step=plain.g_step)
+    return dataclasses.replace(compiled, g_step=plain.g_step, between=plain.between)
+
+
+def _compiled(steps: Steps, compile_: Callable[[Callable], Callable]) -> Steps:
+    between = _compiled(steps.between, compile_) if steps.between else None
+    return Steps(compile_(steps.d_step), compile_(steps.g_step), compile_(steps.joint_step), between)
