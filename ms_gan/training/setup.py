@@ -2,14 +2,11 @@
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import mindspore as ms
 
 from ms_gan.config import Config
-from ms_gan.device.team import team_size
-from ms_gan.errors import UserError
 from ms_gan.networks import ImageShape, build_discriminator, build_generator
 from ms_gan.networks.kit import plain_layers
 from ms_gan.training.optimizers import build_optimizer
@@ -28,15 +25,8 @@ def build_players(config: Config, image: ImageShape) -> Players:
         The run.
     image : ImageShape
         Shape of the images.
-
-    Raises
-    ------
-    UserError
-        If half precision is asked of several workers.
     """
     half = config.precision == "fp16"
-    if half and team_size() > 1:
-        raise UserError("config precision: fp16 is for one worker; set precision: fp32, or leave out --workers")
     g, d = config.generator, config.discriminator
     g_rate, d_rate = config.generator_optimizer, config.discriminator_optimizer
     # Each network's start depends on the seed alone, not on how the other was built.
@@ -77,11 +67,14 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     plain = build_steps(players, config, compiled=False, updater=averaged)
     if config.mode == "pynative" and right:
         return plain
-    steps = build_steps(players, config, compiled=True, updater=averaged)
-    compile_ = functools.partial(ms.jit, jit_level=config.jit_level)
-    compiled = Steps(compile_(steps.d_step), compile_(steps.g_step), compile_(steps.joint_step))
+    compiled = as_graphs(build_steps(players, config, compiled=True, updater=averaged), config.jit_level)
     if config.mode == "graph":
         return compiled
     what = "D and G step are" if config.latent.shared else "D step is"
     announce(f"PyNative would give a wrong gradient of the penalty here, so the {what} compiled in this mode too")
     return dataclasses.replace(compiled, g_step=plain.g_step)
+
+
+def as_graphs(steps: Steps, level: str) -> Steps:
+    """Return the same steps for graph mode; each is compiled when it is first called."""
+    return Steps(*(ms.jit(step, jit_level=level) for step in (steps.d_step, steps.g_step, steps.joint_step)))
