@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ms_gan import load_exported
+from ms_gan.errors import UserError
 from ms_gan.pictures import save_grid
 
 
@@ -28,10 +29,24 @@ def painter(file: str) -> Callable[[int], np.ndarray]:
     return paint
 
 
-if __name__ == "__main__":
-    paint, folder = painter(sys.argv[1]), Path(sys.argv[2])
+def serve(file: str, folder: Path) -> None:
+    """Answer every line of the standard input; what is no seed is answered with what a seed is."""
+    paint = painter(file)
     for line in sys.stdin:
-        start = time.perf_counter()
-        picture = folder / f"{int(line)}.png"
-        save_grid(picture, paint(int(line)), 5, 5)
+        start, seed = time.perf_counter(), line.strip()
+        if not seed.isdecimal() or int(seed) >= 2**32:
+            print(f"{seed!r} is no seed: a whole number from 0 to 4294967295", flush=True)
+            continue
+        picture = folder / f"{int(seed)}.png"
+        save_grid(picture, paint(int(seed)), 5, 5)
         print(f"{1000 * (time.perf_counter() - start):.0f} ms {picture}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        if len(sys.argv) != 3:
+            raise UserError("serve.py: give it an exported generator and a folder: serve.py generator.onnx pictures")
+        serve(sys.argv[1], Path(sys.argv[2]))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -5,7 +5,7 @@
 #
 #   --work DIR    where the arm64 system and the results are kept (by default ~/.cache/ms_gan/aarch64)
 #
-# Needs root (for chroot), Debian or Ubuntu, and patience: emulation is 10 to 25 times slower, and the first start
+# Needs root (for chroot), Debian or Ubuntu, and patience: half an hour or more, and the first start
 # downloads. Started again it goes on after the last finished stage. No part of the tests: start it by hand.
 # Ends with 0 only if both sides agree within the tolerances of tests/aarch64/smoke.py.
 set -euo pipefail
@@ -98,7 +98,7 @@ in_system='
   mount --bind "$3" "$1/packages"
   mount --bind "$4" "$1/results"
   # Nothing of the host goes in: a setting made for x86-64 would be one of ours.
-  exec env -i PATH=/usr/bin:/bin HOME=/root LANG=C.UTF-8 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 \
+  exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/ms_gan:/packages PYTHONUNBUFFERED=1 \
     chroot "$1" python3.11 /ms_gan/tests/aarch64/smoke.py run /results /results/data
 '

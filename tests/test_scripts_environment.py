@@ -151,7 +151,8 @@ def test_named_mindspore_has_an_environment_of_its_own(place):
     calls = place.calls()
     assert next(call for call in calls if "--requirement" in call).endswith("requirements.txt mindspore==2.7.1")
     assert calls.count("venv") == 1
-    assert calls[-1] == "[-m][pytest][-k][a]"
+    assert calls[-1].startswith("[-m][pytest]")
+    assert calls[-1].endswith("[-k][a]")
     assert {path.name for path in place.tree.glob(".venv*")} == {".venv", ".venv-2.7.1"}
     assert place.run("test.sh")[0] == 0
     assert not [call for call in place.calls() if "venv" in call or "install" in call]

@@ -147,5 +147,5 @@ def draw(path: Path, config: Config, result: dict[str, Any]) -> None:
         ],
         title=f"{config.title or config.recipe}: {titles[0]} against {' and '.join(titles[1:])}",
         footer=f"{', '.join([titles[0], *compared])}: {same} after {result['steps']} steps "
-        f"({result['repeats']} runs of each).{note}",
+        f"({result['repeats']} run{'s' * (result['repeats'] > 1)} of each).{note}",
     )

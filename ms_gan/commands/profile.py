@@ -87,7 +87,7 @@ def profile(
     return folder
 
 
-def _updates(ready: Ready) -> dict[str, Callable[[], "Tensor"]]:
+def _updates(ready: Ready) -> dict[str, Callable[[], tuple["Tensor", ...]]]:
     """Return the compiled functions of a step; always with the same batch, which changes nothing about the time."""
     from mindspore import Tensor
 
@@ -117,7 +117,7 @@ def _updates(ready: Ready) -> dict[str, Callable[[], "Tensor"]]:
     return found
 
 
-def _watch(update: Callable[[], "Tensor"], count: int) -> dict[str, Any]:
+def _watch(update: Callable[[], tuple["Tensor", ...]], count: int) -> dict[str, Any]:
     """Return the time of an update, with and without the profiler, and its operators."""
     # Compiles, and warms up.
     _timed(update, 2)
@@ -135,12 +135,12 @@ def _watch(update: Callable[[], "Tensor"], count: int) -> dict[str, Any]:
     }
 
 
-def _timed(update: Callable[[], "Tensor"], count: int) -> list[float]:
+def _timed(update: Callable[[], tuple["Tensor", ...]], count: int) -> list[float]:
     """Return the milliseconds of each of so many updates, read to its end."""
     found = []
     for _ in range(count):
         began = time.perf_counter()
-        update().asnumpy()
+        update()[0].asnumpy()
         found.append(1000 * (time.perf_counter() - began))
     return found
 

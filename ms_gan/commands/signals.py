@@ -1,11 +1,13 @@
 """SIGINT and SIGTERM during a training."""
 
+import _thread
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 from ms_gan.errors import Interrupted
 from ms_gan.runs.folder import RunFolder
@@ -43,9 +45,14 @@ def ending_signals() -> Iterator[Phase]:
     phase = Phase()
     received: list[int] = []
 
-    def end(number: int, _frame: object) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        raise _Ended
+        if not _importing(frame):
+            raise _Ended
+        # C code that is imported (OpenCV, matplotlib) prints the exception and makes another error of it.
+        again = threading.Timer(0.05, _thread.interrupt_main, (number,))
+        again.daemon = True
+        again.start()
 
     with _handling(end):
         try:
@@ -53,7 +60,7 @@ def ending_signals() -> Iterator[Phase]:
         except (KeyboardInterrupt, _Ended):
             raise Interrupted(phase.words(), received[0] if received else signal.SIGINT) from None
         except Exception as error:
-            # C code that is interrupted (an import of OpenCV) reports an error of its own instead.
+            # A library that is interrupted may report an error of its own instead.
             if not received or isinstance(error, Interrupted):
                 raise
             raise Interrupted(phase.words(), received[0]) from error
@@ -67,7 +74,7 @@ def noted_signals() -> Iterator[list[int]]:
     """
     received: list[int] = []
 
-    def note(number: int, _frame: object) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         if received and number == signal.SIGINT:
             raise KeyboardInterrupt
         received.append(number)
@@ -78,8 +85,15 @@ def noted_signals() -> Iterator[list[int]]:
         yield received
 
 
+def _importing(frame: FrameType | None) -> bool:
+    """Tell whether a module is being imported in `frame` or in one that called it."""
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
+
+
 @contextmanager
-def _handling(handler: Callable[[int, object], None]) -> Iterator[None]:
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Handle SIGINT and SIGTERM with `handler`; outside the main thread, which alone can, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -16,6 +16,7 @@ from pathlib import Path
 # Packages whose module has another name; it is the module that counts, because several packages provide cv2.
 MODULES = {
     "opencv-python": "cv2",
+    "pytest-xdist": "xdist",
     "PyYAML": "yaml",
     "pillow": "PIL",
     "attrs": "attr",
@@ -23,7 +24,7 @@ MODULES = {
     "absl-py": "absl",
 }
 # What training itself needs; the rest of requirements.txt serves the tests.
-TEST_TOOLS = {"pytest", "hypothesis", "ruff"}
+TEST_TOOLS = {"pytest", "pytest-xdist", "hypothesis", "ruff"}
 
 
 @dataclass(frozen=True)

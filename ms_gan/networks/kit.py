@@ -31,8 +31,7 @@ def kit() -> ModuleType | SimpleNamespace:
     from ms_gan.networks import batch_last, native
     from ms_gan.networks.synchronised import synchronised
 
-    if _PLAIN.get():
-        return native
-    module = batch_last if ms.get_context("device_target") == "CPU" else native
+    on_cpu = ms.get_context("device_target") == "CPU"
+    module = batch_last if on_cpu and not _PLAIN.get() else native
     size = team_size()
     return module if size == 1 else synchronised(module, size)

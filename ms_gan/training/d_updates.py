@@ -34,9 +34,10 @@ def _update_together(players: Players, config: Config, updater: Updater) -> DUpd
     weight, every = config.objective.penalty_weight, config.objective.penalty_every
     clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
     augment = make_augment(config.augmentation)
+    judge = _judge_apart(critic) if _has_batch_norm(critic) else _judge_at_once(critic)
 
     def d_loss(real: Tensor, fake: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        real_logits, fake_logits = critic(real), critic(fake)
+        real_logits, fake_logits = judge(real, fake)
         value = loss(real_logits, fake_logits)
         if penalty is None:
             return value, value, nothing, real_logits, fake_logits
@@ -56,6 +57,29 @@ def _update_together(players: Players, config: Config, updater: Updater) -> DUpd
         return tuple(record)
 
     return update_d
+
+
+def _has_batch_norm(network: nn.Cell) -> bool:
+    """Tell whether what a network makes of an image depends on the others in the batch."""
+    return any(name.endswith("moving_mean") for name in network.parameters_dict())
+
+
+def _judge_apart(critic: nn.Cell) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        return critic(real), critic(fake)
+
+    return judge
+
+
+def _judge_at_once(critic: nn.Cell) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return what `_judge_apart` does, to rounding, by half as many and larger products."""
+
+    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        count = real.shape[0]
+        logits = critic(ops.concat((real, fake)))
+        return logits[:count], logits[count:]
+
+    return judge
 
 
 def _loss_of_logits(name: str) -> Callable[[Tensor, Tensor], Tensor]:

@@ -2,15 +2,12 @@
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import mindspore as ms
 from mindspore import nn
 
 from ms_gan.config import Config
-from ms_gan.device.team import team_size
-from ms_gan.errors import UserError
 from ms_gan.networks import ImageShape, build_discriminator, build_generator
 from ms_gan.networks.kit import plain_layers
 from ms_gan.training.average import MovingAverage
@@ -32,15 +29,8 @@ def build_players(config: Config, image: ImageShape) -> Players:
         The run.
     image : ImageShape
         Shape of the images.
-
-    Raises
-    ------
-    UserError
-        If half precision is asked of several workers.
     """
     half = config.precision == "fp16"
-    if half and team_size() > 1:
-        raise UserError("config precision: fp16 is for one worker; set precision: fp32, or leave out --workers")
     g, d = config.generator, config.discriminator
     g_rate, d_rate = config.generator_optimizer, config.discriminator_optimizer
     # Each network's start depends on the seed alone, not on how the other was built.
@@ -94,8 +84,7 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     plain = build_steps(players, config, compiled=False, updater=averaged)
     if config.mode == "pynative" and not penalised:
         return plain
-    steps = build_steps(players, config, compiled=True, updater=averaged)
-    compiled = _compiled(steps, functools.partial(ms.jit, jit_level=config.jit_level))
+    compiled = _as_graphs(build_steps(players, config, compiled=True, updater=averaged), config.jit_level)
     if config.mode == "graph":
         return compiled
     what = "D and G step are" if updates_jointly(config) else "D step is"
@@ -104,6 +93,7 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     return dataclasses.replace(compiled, g_step=plain.g_step, between=plain.between)
 
 
-def _compiled(steps: Steps, compile_: Callable[[Callable], Callable]) -> Steps:
-    between = _compiled(steps.between, compile_) if steps.between else None
-    return Steps(compile_(steps.d_step), compile_(steps.g_step), compile_(steps.joint_step), between)
+def _as_graphs(steps: Steps, level: str) -> Steps:
+    """Return the same steps for graph mode; each is compiled when it is first called."""
+    between = _as_graphs(steps.between, level) if steps.between else None
+    return Steps(*(ms.jit(step, jit_level=level) for step in (steps.d_step, steps.g_step, steps.joint_step)), between)

@@ -18,6 +18,7 @@ def results(tmp_path):
             for mode in ("graph", "pynative"):
                 arrays[f"mlp {mode} losses of D"] = np.array([1.4, 1.3])
                 arrays[f"mlp {mode} parameters of G"] = np.linspace(-3, 3, 7, dtype=np.float32)
+                arrays[f"dcgan {mode} losses of G"] = np.ones(20)
             if machine == "aarch64":
                 arrays |= changed or {}
             facts = {"machine": machine, "settings": {}, "seconds": {"doctor": 2.0}, "versions": {}}
@@ -37,6 +38,15 @@ def test_small_differences_pass_and_are_printed(results, capsys):
     output = capsys.readouterr().out
     assert "2.9e-05" in output
     assert "agree within 0.0001" in output
+
+
+@pytest.mark.parametrize(("step", "status"), [(3, 1), (4, 0)])
+def test_of_dcgan_the_first_steps_are_judged(results, capsys, step, status):
+    losses = np.ones(20)
+    losses[step] = 1.01
+    changed = {f"dcgan {mode} losses of G": losses for mode in ("graph", "pynative")}
+    assert smoke.compare(results(changed)) == status
+    assert "1.0e-02" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
-from benchmarks import against_pytorch, end_to_end, growth, report, sides
+from benchmarks import against_pytorch, agreement, end_to_end, growth, report, sides
 from benchmarks.process import alternate, compared
 from ms_gan.commands.spread import spread_text
 from ms_gan.errors import UserError
@@ -110,6 +111,8 @@ def test_without_pytorch_the_line_says_what_to_install(monkeypatch):
         (["end_to_end", "--recipe", "mpl"], "did you mean mlp"),
         (["end_to_end", "--steps", "1"], "--steps must be at least 2"),
         (["end_to_end", "--json", "."], "it is a folder"),
+        (["agreement", "--change=--workers=2", "--recipe", "mpl"], "did you mean mlp"),
+        (["agreement", "--change=--workers=2", "--json", "."], "it is a folder"),
     ],
     ids=" ".join,
 )
@@ -174,6 +177,24 @@ def test_growth_measures_batches_widths_and_data(fake_sides, monkeypatch, tmp_pa
     assert growth.markdown(result) in capsys.readouterr().out
     assert "| `mlp`, ms/step | 3 | 3 | 0.00 | 0.00 |" in growth.markdown(result)
     assert files[1].stat().st_size > 10_000
+
+
+def test_agreement_takes_the_worst_step_and_names_the_furthest_parameter(monkeypatch):
+    records = [{"d_loss": 1.0, "g_loss": 2.0}, {"d_loss": 0.5, "g_loss": -2.0}]
+    parameters = {"one": np.array([3.0, 4.0]), "other": np.array([12.0]), "zero": np.zeros(2)}
+    ours = SimpleNamespace(history=lambda: records, parameters=parameters)
+    theirs = SimpleNamespace(
+        history=lambda: [records[0], {"d_loss": 0.6, "g_loss": -2.0}],
+        parameters=parameters | {"one": np.array([3.0, 4.5])},
+    )
+    monkeypatch.setattr(agreement, "_parameters", lambda run: run.parameters)
+    found = agreement.compare(ours, theirs)
+    assert (found["d_loss"], found["g_loss"]) == (pytest.approx(0.2), 0.0)
+    assert found["parameters"] == pytest.approx(0.5 / 13)
+    assert found["tensors"] == {"one": pytest.approx(0.1), "other": 0.0}
+    assert agreement.markdown({"recipes": {"mlp": found}}).endswith(
+        "| `mlp` | 2.0e-01 | 0.0e+00 | 3.8e-02 | 1.0e-01 `one` |"
+    )
 
 
 def _same(value):

@@ -3,7 +3,9 @@
 import pytest
 from conftest import ROOT
 
-from benchmarks import against_pytorch, end_to_end
+from benchmarks import against_pytorch, end_to_end, roofline
+from ms_gan.config import load_config
+from ms_gan.errors import UserError
 
 
 @pytest.fixture
@@ -23,7 +25,8 @@ def test_a_whole_run_is_taken_apart(small_data):
     assert 0 < numbers["input_share_of_a_step"] < 1
     assert numbers["start_up_seconds"] < numbers["wall_seconds"]
     assert {"pictures", "saving", "logging", "curves and GIF"} <= set(numbers["shares_of_the_wall_time"])
-    assert 0.1 < numbers["peak_gb"] < 4
+    # No upper bound: a process inherits the peak of the one that started it, here of all tests.
+    assert numbers["peak_gb"] > 0.1
 
 
 def test_both_sides_train_the_same_networks(small_data):
@@ -35,3 +38,21 @@ def test_both_sides_train_the_same_networks(small_data):
         assert numbers["parameters"][1] == of_the_critic
         assert numbers["ratio"]["median"] > 0
         assert numbers["threads"][0] == numbers["threads"][1]
+
+
+def test_products_of_a_step_are_those_of_its_layers(mindspore_cpu):
+    # Recipe 1: G once forward for both updates, D on real and fake together, then D once more for G.
+    g = [100 * 128, 128 * 256, 256 * 512, 512 * 1024, 1024 * 784]
+    d = [784 * 512, 512 * 256, 256]
+    expected = 64 * (3 * sum(g) - g[0]) + 128 * (3 * sum(d) - d[0]) + 64 * 2 * sum(d)
+    products, weights = roofline.step_of(load_config("mlp"))
+    assert sum(rows * inputs * outputs for _, (rows, inputs, outputs) in products) == expected
+    assert weights == (1_510_032, 533_505)
+    assert ("weights", (64, 1024, 784)) in products
+
+
+def test_recipes_of_other_layers_are_refused(mindspore_cpu):
+    with pytest.raises(UserError, match="dcgan: has other layers than dense ones"):
+        roofline.step_of(
+            load_config("dcgan", [f"{role}_optimizer.schedule=constant" for role in ("generator", "discriminator")])
+        )

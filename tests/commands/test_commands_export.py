@@ -176,6 +176,11 @@ def test_serving_example_answers_every_line(written, child_environment, tmp_path
         str(tmp_path / "pictures" / f"{seed}.png") for seed in (7, 8)
     ]
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["7.png", "8.png"]
+    said = subprocess.run(command, input="-1\n9\n", env=child_environment, text=True, capture_output=True, timeout=60)
+    assert (said.returncode, said.stdout.splitlines()[0].split(":")[0]) == (0, "'-1' is no seed")
+    for wrong in ([], ["/nowhere.npz", tmp_path]):
+        done = subprocess.run([*command[:2], *wrong], env=child_environment, text=True, capture_output=True, timeout=60)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 def test_latents_of_ones_own(written, command, tmp_path):

@@ -92,6 +92,16 @@ def test_with_the_statistics_of_the_whole_batch_in_batch_normalisation(command, 
 
 
 @pytest.mark.slow
+def test_half_precision_on_two_workers_is_near_that_on_one(command, run_child, words, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    half = ("--steps", 20, *WITH, "--precision", "fp16")
+    assert command(*words(one, *half)).status == 0
+    assert run_child(*words(two, *half, "--workers", 2)).status == 0
+    # Sums over a share of the batch are rounded to float16.
+    assert distance(one, two) < 0.01
+
+
+@pytest.mark.slow
 def test_resumed_with_another_number(run_child, words, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert run_child(*words(one, "--steps", 30, *WITHOUT)).status == 0

@@ -3,6 +3,7 @@
 import _thread
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -93,18 +94,46 @@ def test_while_a_library_takes_the_signal_for_an_error_of_its_own(begin, monkeyp
     from ms_gan.commands import preparing
     from ms_gan.errors import UserError
 
-    def interrupted_import(*_):
-        # As `import cv2` does, whose C code replaces the exception of the handler.
+    def interrupted(*_):
         try:
             _thread.interrupt_main(number)
             while True:
                 pass
         except BaseException:
-            raise UserError("cv2 cannot be imported") from None
+            raise UserError("the library has a fault") from None
 
-    monkeypatch.setattr(preparing, "configured_images", interrupted_import)
+    monkeypatch.setattr(preparing, "configured_images", interrupted)
     _, result = begin()
     _stopped(result, number, "stopped before the first step; there is nothing to resume yet, start again")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_module_that_is_being_imported_does_not_see_the_signal(begin, monkeypatch, tmp_path, number):
+    from ms_gan.commands import preparing
+
+    # As the start of OpenCV does, whose C code prints what it catches and raises an ImportError.
+    lines = (
+        "import _thread",
+        "try:",
+        f"    _thread.interrupt_main({number:d})",
+        "    for turn in range(1000): pass",
+        "except BaseException:",
+        "    print('caught')",
+    )
+    (tmp_path / "fragile.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def loaded(*_):
+        import fragile  # noqa: F401
+
+        while True:
+            pass
+
+    monkeypatch.setattr(preparing, "configured_images", loaded)
+    monkeypatch.delitem(sys.modules, "fragile", raising=False)
+    _, result = begin()
+    _stopped(result, number, "stopped before the first step; there is nothing to resume yet, start again")
+    assert "caught" not in result.stdout
 
 
 def test_handlers_are_put_back(begin, once):

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from small_runs import SmallRun, digits_for, small_config
 
-from ms_gan.errors import UserError
-
 HALF = "precision=fp16"
 
 
@@ -50,10 +48,14 @@ def test_nothing_is_skipped_where_nothing_overflows(half_run):
     assert half_run.state()["generator_optimizer.global_step"] == 4
 
 
-def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_interrupted(train_here, command, tmp_path):
-    wish = ("--precision", "fp16", "--set", "batch_size=16")
-    whole = train_here("--steps", 6, "--save-every", 3, *wish)
-    part = train_here("--steps", 3, *wish)
+@pytest.fixture(scope="module")
+def half_trained(train_here):
+    """Give a run of 6 steps; not to be written to."""
+    return train_here("--steps", 6, "--save-every", 3, "--precision", "fp16", "--set", "batch_size=16")
+
+
+def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_interrupted(half_trained, train_here, command):
+    whole, part = half_trained, train_here("--steps", 3, "--precision", "fp16", "--set", "batch_size=16")
     result = command("train", "--resume", part, "--steps", 6, "--device", "cpu")
     assert result.status == 0, result.stderr
     one, other = (dict(np.load(run / "checkpoints/state-00000006/parameters.npz")) for run in (whole, part))
@@ -61,13 +63,26 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_interrupted(train_
     assert all(one[name].tobytes() == other[name].tobytes() for name in one)
 
 
-def test_several_workers_are_refused(mindspore_cpu, monkeypatch):
-    from ms_gan.networks import ImageShape
-    from ms_gan.training import setup
+def test_what_was_trained_in_half_precision_is_used_in_float32(half_trained, command, tmp_path):
+    """`generate` draws the training's own grid again, up to rounding; `export` writes what it draws."""
+    import matplotlib.image
 
-    monkeypatch.setattr(setup, "team_size", lambda: 2)
-    with pytest.raises(UserError, match="fp16 is for one worker"):
-        setup.build_players(small_config("mlp", HALF), ImageShape(1, 28))
+    grid, drawn, same = tmp_path / "grid.png", tmp_path / "drawn.npy", tmp_path / "same.npy"
+    generate = ("generate", half_trained, "--device", "cpu")
+    assert command(*generate, "--training-grid", "--out", grid).status == 0
+    trained = matplotlib.image.imread(half_trained / "images" / "step-00000006.png")
+    assert np.abs(matplotlib.image.imread(grid) - trained).max() < 0.02
+    file = tmp_path / "half.npz"
+    assert command("export", half_trained, "--format", "npz", "--out", file, "--device", "cpu").status == 0
+    assert command("draw", file, "--num", 4, "--out", same, "--device", "cpu").status == 0
+    assert command(*generate, "--num", 4, "--out", drawn).status == 0
+    np.testing.assert_allclose(np.load(same), np.load(drawn), rtol=0, atol=1.1e-4)
+
+
+def test_a_run_goes_on_in_its_own_precision(half_trained, command):
+    result = command("train", "--resume", half_trained, "--steps", 9, "--precision", "fp32", "--device", "cpu")
+    assert result.status == 2
+    assert "cannot change in a run that has begun: precision: fp16 -> fp32" in result.stderr
 
 
 @pytest.mark.parametrize(
