@@ -82,12 +82,19 @@ def _work(options: argparse.Namespace) -> None:
     milliseconds = _time(ready, options.steps)
     players = ready.players
     optimizers = (players.discriminator_optimizer, players.generator_optimizer)
-    norms = [p.size for p in players.generator.get_parameters() if p.name.endswith("moving_mean")]
+    # Passes of a step, each with a message forward and one back: G once; D for real, for fake, and in the update of G.
+    passes = ((players.generator, 1), (players.discriminator, 3))
     found = {
         "ms": milliseconds,
         "gradients": [sum(4 * weight.size for weight in optimizer.parameters) for optimizer in optimizers],
-        # G's sums and sums of squares, and their derivatives back.
-        "statistics": [8 * size for size in norms for _ in range(2)],
+        # Sums and sums of squares, and their derivatives.
+        "statistics": [
+            8 * parameter.size
+            for network, times in passes
+            for parameter in network.get_parameters()
+            if parameter.name.endswith("moving_mean")
+            for _ in range(2 * times)
+        ],
     }
     if rank == 0:
         print(json.dumps(found), flush=True)
