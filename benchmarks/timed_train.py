@@ -15,7 +15,7 @@ from typing import Any
 from ms_gan.files import write_atomically
 
 # Where the loop gets its input from; Tensor copies it to the device.
-_INPUTS = ("d_latents", "g_latents", "penalty_noise", "Tensor")
+_INPUTS = ("d_latents", "g_latents", "penalty_noise", "draw_augmentation", "Tensor")
 
 
 class Clock:

@@ -100,5 +100,7 @@ def penalty(name, critic, real, fake, noise):
         return np.mean(norms(critic.input_gradient(real)) ** 2) / 2
     if name == "r2":
         return np.mean(norms(critic.input_gradient(fake)) ** 2) / 2
+    if name == "r1_r2":
+        return penalty("r1", critic, real, fake, noise) + penalty("r2", critic, real, fake, noise)
     assert name == "dragan"
     return np.mean((norms(critic.input_gradient(real + 0.5 * real.std() * noise)) - 1) ** 2)

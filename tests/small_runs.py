@@ -80,9 +80,7 @@ class SmallRun:
         return {parameter.name: parameter.asnumpy().copy() for parameter in self._parameters()}
 
     def _parameters(self):
-        players = self.players
-        cells = (players.generator, players.discriminator, players.generator_optimizer, players.discriminator_optimizer)
-        return [parameter for cell in cells for parameter in cell.get_parameters()]
+        return [parameter for cell in self.players.cells() for parameter in cell.get_parameters()]
 
     def on_record(self, position, numbers) -> None:
         self.records.append(numbers)

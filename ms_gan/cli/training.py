@@ -26,7 +26,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run_train)
     what = parser.add_argument_group("what")
     what.add_argument("-h", "--help", action="help", help="show this help message and exit")
-    what.add_argument("--config", metavar="NAME", help=f"recipe or .yaml file (mlp): {', '.join(recipe_names())}")
+    what.add_argument("--config", metavar="NAME", help="recipe or .yaml file (mlp); ms-gan summary --help lists them")
     what.add_argument(
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting; --dry-run lists them"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ms_gan.cli.words import device_options, grid
 from ms_gan.errors import UserError
+from ms_gan.runs.index import AVERAGE
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -89,7 +90,7 @@ def run_generate(options: argparse.Namespace) -> None:
         raise UserError(
             "--training-grid: number, grid and seed are those of the training; leave out --num, --grid, --seed"
         )
-    find_generator(options.source, options.config)
+    _say_average(find_generator(options.source, options.config)[0])
     activate(choose_device(options.device, require_ascend=options.require_ascend))
     rows, columns = options.grid or (0, 0)
     written = generate(
@@ -113,7 +114,7 @@ def run_export(options: argparse.Namespace) -> None:
     from ms_gan.device import activate, choose_device
 
     check_export(options.format, options.out)
-    find_generator(options.source, options.config)
+    _say_average(find_generator(options.source, options.config)[0])
     activate(choose_device(options.device, require_ascend=options.require_ascend))
     written = export(options.source, options.format, out=options.out, config=options.config)
     print(f"wrote {written}; draw from it: ms-gan draw {written} --num 25 --out new.png")
@@ -149,7 +150,7 @@ def run_interpolate(options: argparse.Namespace) -> None:
     from ms_gan.commands.generate import find_generator
     from ms_gan.device import activate, choose_device
 
-    find_generator(options.source, options.config)
+    _say_average(find_generator(options.source, options.config)[0])
     activate(choose_device(options.device, require_ascend=options.require_ascend))
     from ms_gan.commands.interpolate import interpolate
 
@@ -181,6 +182,12 @@ def run_plot(options: argparse.Namespace) -> None:
     else:
         written = (scatter if options.scatter else plot)(options.source, options.out)
     print(f"wrote {written}")
+
+
+def _say_average(checkpoint: Path) -> None:
+    """Say so where a run draws with the average of G."""
+    if checkpoint.name.startswith(AVERAGE):
+        print(f"Drawing with {checkpoint.name}, the average of G over its updates")
 
 
 def _tell(written: Sequence[Path]) -> None:

@@ -73,12 +73,14 @@ def compile_steps(config: Config) -> None:
     import numpy as np
     from mindspore import Tensor
 
+    from ms_gan.data.augmenting import draw_augmentation
     from ms_gan.networks import ImageShape
     from ms_gan.networks.kit import plain_layers
     from ms_gan.objectives import noise_shape
+    from ms_gan.training.plan import updates_jointly
     from ms_gan.training.precision import scaled
     from ms_gan.training.setup import build_players
-    from ms_gan.training.steps import build_steps
+    from ms_gan.training.steps import build_steps, is_paired
 
     colour = config.data.prefer == "cifar10"
     image = ImageShape(config.data.channels or (3 if colour else 1), config.data.size or (32 if colour else 28))
@@ -90,12 +92,14 @@ def compile_steps(config: Config) -> None:
     real = Tensor(np.zeros((config.batch_size, image.channels, image.size, image.size), np.float32))
     latents = Tensor(np.zeros((config.batch_size, config.latent.size), np.float32))
     noise = Tensor(np.zeros(noise_shape(config.objective.penalty, real.shape), np.float32))
-    if not config.latent.shared or config.updates.d_steps > 1:
-        ms.jit(steps.d_step, jit_level=config.jit_level)(real, latents, noise)
-    if config.latent.shared:
-        ms.jit(steps.joint_step, jit_level=config.jit_level)(real, latents, noise)
+    augmentation = draw_augmentation(config.augmentation, config.seed, 0, config.batch_size, image.size)
+    drawn = [Tensor(array) for array in augmentation]
+    if not updates_jointly(config) or config.updates.d_steps > 1:
+        ms.jit(steps.d_step, jit_level=config.jit_level)(real, latents, noise, *drawn)
+    if updates_jointly(config):
+        ms.jit(steps.joint_step, jit_level=config.jit_level)(real, latents, noise, *drawn)
     else:
-        ms.jit(steps.g_step, jit_level=config.jit_level)(latents)
+        ms.jit(steps.g_step, jit_level=config.jit_level)(latents, *((real,) if is_paired(config) else ()), *drawn)
 
 
 if __name__ == "__main__":

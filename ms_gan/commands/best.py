@@ -8,7 +8,7 @@ from ms_gan.files import write_with
 from ms_gan.runs.checkpoints import save_network
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.state import State, link_or_copy
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 
 class BestKeeper:
@@ -39,19 +39,23 @@ class BestKeeper:
         known = self.note if self.note and self.note["measure"] == self._measure else None
         if known and not better(self._measure, value, known["value"]):
             return None
-        generator, discriminator = self._run.best_files()
-        save_network(generator, self._players.generator)
-        save_network(discriminator, self._players.discriminator)
-        self.note = self._run.note_best(self._measure, value, record["step"])
+        networks = self._players.networks()
+        files = self._run.best_files(networks)
+        for path, network in zip(files, networks.values(), strict=True):
+            save_network(path, network)
+        self.note = self._run.note_best(self._measure, value, record["step"], files)
+        kept = self._run.best_generator_file()
         before = f" (before: {known['value']:.4f} at step {known['step']:,})" if known else ""
-        return f"Best so far: {self._measure} {value:.4f} at step {record['step']:,}{before}, kept as {generator.name}"
+        return f"Best so far: {self._measure} {value:.4f} at step {record['step']:,}{before}, kept as {kept.name}"
 
 
 def restore_best(run: RunFolder, state: State) -> dict[str, Any] | None:
     """Bring back the best networks as they were when a state was saved; return their note, or None."""
     note = state.about.get("best")
-    copies = [(path, state.file(path.name)) for path in run.best_files()]
-    if note is None or any(copy is None for _, copy in copies):
+    if note is None:
+        return None
+    copies = [(run.checkpoints / name, state.file(name)) for name in note["files"]]
+    if any(copy is None for _, copy in copies):
         return None
     for path, copy in copies:
         write_with(path, lambda temporary, copy=copy: link_or_copy(copy, Path(temporary)))

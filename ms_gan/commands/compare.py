@@ -82,6 +82,8 @@ def compare(
         If a number is out of range, the folder cannot be written, or a run ends with an error.
     """
     _check(steps, repeats, stock, stock_steps)
+    if stock:
+        _check_stock(config)
     target = result_folder("compare", config.recipe, out)
     choice = choose_device(device, require_ascend, announce=announce)
     ways = ways_for(choice.target, stock)
@@ -114,6 +116,22 @@ def _check(steps: int, repeats: int, stock: bool, stock_steps: int | None) -> No
         raise UserError("compare: --stock-steps goes with --stock")
     if stock_steps is not None and stock_steps < 1:
         raise UserError("compare: --stock-steps must be at least 1")
+
+
+def _check_stock(config: Config) -> None:
+    """Raise UserError for what the stock script does not have."""
+    used = {
+        "ema.decay": bool(config.ema.decay),
+        "augmentation": bool(config.augmentation),
+        "objective.penalty_every": config.objective.penalty_every > 1,
+        "updates.accumulate": config.updates.accumulate > 1,
+        "lr_warmup": config.generator_optimizer.lr_warmup + config.discriminator_optimizer.lr_warmup > 0,
+        "clip_norm": (config.generator_optimizer.clip_norm or config.discriminator_optimizer.clip_norm) is not None,
+        "objective.loss: relativistic": config.objective.loss == "relativistic",
+    }
+    lacking = [name for name, there in used.items() if there]
+    if lacking:
+        raise UserError(f"compare --stock: the usual script has no {', '.join(lacking)}; leave out --stock")
 
 
 def _timing_text(trial: Trial) -> str:

@@ -8,7 +8,7 @@ from ms_gan.config import Config
 from ms_gan.pictures.grid import ABOUT
 from ms_gan.runs.state import player_parameters
 from ms_gan.training.plan import Plan
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 # The two newest, one that was due before a signal made those, and the one that is being written.
 _STATES = 4
@@ -19,7 +19,7 @@ _RECORD, _LINE, _EVENT = 400e-6, 250e-6, 800e-6  # MB of a record in the history
 
 def describe_disk(config: Config, players: Players, plan: Plan) -> str:
     """Return the line that says how many MB the run folder may take at most, and what for."""
-    networks = _megabytes([*players.generator.get_parameters(), *players.discriminator.get_parameters()])
+    networks = sum(_megabytes(network.get_parameters()) for network in players.networks().values())
     state = _megabytes(player_parameters(players).values())
     best = networks if config.saving.best else 0.0
     picture, frame = _picture(config)

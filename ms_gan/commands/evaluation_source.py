@@ -82,6 +82,7 @@ def described(source: Source) -> dict[str, Any]:
     if source.run:
         index = source.run.network_index()
         steps = [step for step, names in index.items() if source.path.name in names]
-        best = source.run.best() if source.path.name == source.run.best_files()[0].name else None
+        best = source.run.best()
+        best = best if best and source.path.name in best["files"] else None
         told |= {"run": source.run.path.name, "step": best["step"] if best else next(iter(steps), None)}
     return told

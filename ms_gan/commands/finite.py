@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ms_gan.runs.state import player_parameters
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 
 class NotFinite(Exception):

@@ -23,7 +23,8 @@ def load_generator(source: str | Path, config: str | None = None):
     Parameters
     ----------
     source : path-like
-        A run folder (its newest checkpoint is taken) or a checkpoint of a generator.
+        A run folder (its newest checkpoint is taken, of the average of G where the run has one) or a checkpoint
+        of a generator.
     config : str, optional
         The recipe that a checkpoint outside a run folder belongs to.
 

@@ -8,7 +8,7 @@ from ms_gan.data.images import ImageSet
 from ms_gan.runs.folder import RunFolder
 from ms_gan.training.parallel import Alone
 from ms_gan.training.plan import Plan
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 
 @dataclass(frozen=True)

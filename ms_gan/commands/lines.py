@@ -1,7 +1,7 @@
 """The numbers of a record in words, for console and log."""
 
 from ms_gan.config import Config
-from ms_gan.objectives import LOSSES
+from ms_gan.objectives import LOSSES, PAIRED_LOSSES
 from ms_gan.training.plan import Plan
 
 
@@ -17,6 +17,9 @@ def describe_record(config: Config, plan: Plan, record: dict[str, float]) -> str
     ]
     if "distance" in record:
         parts.append(f"distance {record['distance']:8.4f}")
+    elif "margin" in record:
+        parts.append(f"margin {record['margin']:8.4f}")
+        parts.append(f"accuracy {100 * record['d_accuracy']:5.1f} %")
     else:
         parts.append(f"D(real) {record['d_real']:.3f}")
         parts.append(f"D(fake) {record['d_fake']:.3f}")
@@ -30,4 +33,4 @@ def describe_record(config: Config, plan: Plan, record: dict[str, float]) -> str
 
 def reading_of(config: Config) -> str:
     """Return the line that tells what the numbers mean."""
-    return config.reading or LOSSES[config.objective.loss].reading
+    return config.reading or (LOSSES | PAIRED_LOSSES)[config.objective.loss].reading

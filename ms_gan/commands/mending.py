@@ -56,13 +56,13 @@ def mend_complete(job: Job, state: State) -> None:
         best = restore_best(run, state)
         run.take_back(state.position.step, job.plan.steps_per_epoch, picture_stays=True, networks_stay=True, best=best)
         console.line(f"{run.checkpoints}: its index was damaged, written again")
-    if any(_damaged(lambda path=path: check_digest(path)) for path in run.best_files() if run.best()):
+    if any(_damaged(lambda path=path: check_digest(path)) for path in run.kept_best_files()):
         restore_best(run, state)
         console.line(f"{run.checkpoints}: the best networks were damaged, brought back from {state.folder}")
     newest = [run.checkpoints / name for name in run.network_index().get(state.position.step, [])]
     if any(_damaged(lambda path=path: check_digest(path)) for path in newest):
         load_state(state, job.players)
-        for path, network in zip(newest, (job.players.generator, job.players.discriminator), strict=True):
+        for path, network in zip(newest, job.players.networks().values(), strict=True):
             save_network(path, network)
             console.line(f"{path}: was damaged, written again from {state.folder}")
     _finish_pictures(run, state.folder)

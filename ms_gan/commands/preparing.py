@@ -78,6 +78,11 @@ def check_split(config: Config, size: int) -> None:
             f"--workers {size}: batch_size {config.batch_size} cannot be split into {size} equal shares; "
             f"set a multiple of {size}, for example --set batch_size={near}"
         )
+    if config.batch_size // size % config.updates.accumulate:
+        raise UserError(
+            f"--workers {size}: a share of {config.batch_size // size} images has no {config.updates.accumulate} equal "
+            "parts (updates.accumulate)"
+        )
     if config.objective.penalty == "dragan" and size > 1:
         raise UserError(
             f"--workers {size}: the penalty dragan takes its noise from the deviation of the whole batch, of which a "

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import functools
 import json
 import os
 import sys
@@ -90,20 +91,30 @@ def _updates(ready: Ready) -> dict[str, Callable[[], tuple["Tensor", ...]]]:
     """Return the compiled functions of a step; always with the same batch, which changes nothing about the time."""
     from mindspore import Tensor
 
+    from ms_gan.data.augmenting import draw_augmentation
     from ms_gan.data.stream import d_latents, penalty_noise
     from ms_gan.objectives import noise_shape
+    from ms_gan.training.plan import updates_jointly
+    from ms_gan.training.steps import is_paired
 
-    config, steps = ready.config, ready.steps
+    config = ready.config
     batch = ready.stream.batch(0)
     latents = Tensor(d_latents(config.seed, 0, config.batch_size, config.latent.size))
     noise = Tensor(penalty_noise(config.seed, 0, noise_shape(config.objective.penalty, batch.shape)))
     real = Tensor(batch)
+    augmentation = draw_augmentation(config.augmentation, config.seed, 0, config.batch_size, batch.shape[2])
+    drawn = [Tensor(array) for array in augmentation]
+    kinds = {"": ready.steps} | ({" without penalty": ready.steps.between} if ready.steps.between else {})
     found = {}
-    if not config.latent.shared or config.updates.d_steps > 1:
-        found["D update"] = lambda: steps.d_step(real, latents, noise)
-    if config.latent.shared:
-        return found | {"D and G update": lambda: steps.joint_step(real, latents, noise)}
-    return found | {"G update": lambda: steps.g_step(latents)}
+    for kind, steps in kinds.items():
+        if not updates_jointly(config) or config.updates.d_steps > 1:
+            found[f"D update{kind}"] = functools.partial(steps.d_step, real, latents, noise, *drawn)
+        if updates_jointly(config):
+            found[f"D and G update{kind}"] = functools.partial(steps.joint_step, real, latents, noise, *drawn)
+    if not updates_jointly(config):
+        given = (real,) if is_paired(config) else ()
+        found["G update"] = functools.partial(ready.steps.g_step, latents, *given, *drawn)
+    return found
 
 
 def _watch(update: Callable[[], tuple["Tensor", ...]], count: int) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from ms_gan.config import Config
 from ms_gan.data.stream import BatchStream
 
 if TYPE_CHECKING:
-    from ms_gan.training.steps import Players, Steps
+    from ms_gan.training.players import Players
+from ms_gan.training.steps import Steps
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,14 @@ from ms_gan.commands.measures import Measures
 from ms_gan.commands.notes import note_events
 from ms_gan.commands.tensorboard import Board
 from ms_gan.config import to_mapping
+from ms_gan.objectives import PAIRED_LOSSES
 from ms_gan.pictures.grid import save_grid
 from ms_gan.runs.checkpoints import save_network
 from ms_gan.runs.history import append_record, read_history, sync_history
 from ms_gan.runs.state import save_state
 from ms_gan.training.loop import Position
-from ms_gan.training.optimizers import learning_rate
+from ms_gan.training.optimizers import rate_at
+from ms_gan.training.plan import penalty_due
 from ms_gan.training.watch import CollapseWatch
 
 # A look at all parameters takes some milliseconds, as much as a twentieth of a small step.
@@ -47,7 +49,7 @@ class Recorder:
         self._job, self._config, self._plan, self._run = job, job.config, job.plan, job.run
         self._players, self._console = job.players, job.console
         self._board = Board(job.run, job.config)
-        self._measures = Measures(job.config, job.images.images, job.players.generator)
+        self._measures = Measures(job.config, job.images.images, job.players.drawing())
         self._bar = (
             tqdm(total=job.plan.total_steps, unit="step", dynamic_ncols=True, smoothing=0.05)
             if sys.stderr.isatty()
@@ -114,13 +116,14 @@ class Recorder:
             self._board.picture(position.step)
 
     def on_networks(self, position: Position) -> None:
-        """Save G and D, each alone."""
+        """Save G, D and any average of G, each alone."""
         self._check(position)
         with self._timed("saving"):
             epoch = self._plan.epoch_of(position.step) if self._plan.ends_epoch(position.step) else None
-            files = self._run.network_files(position.step, epoch)
-            save_network(files[0], self._players.generator)
-            save_network(files[1], self._players.discriminator)
+            networks = self._players.networks()
+            files = self._run.network_files(position.step, epoch, networks)
+            for path, network in zip(files, networks.values(), strict=True):
+                save_network(path, network)
             self._run.note_networks(position.step, files, self._config.saving.networks_keep)
 
     def on_state(self, position: Position) -> None:
@@ -177,14 +180,15 @@ class Recorder:
 
     def _record(self, position: Position, numbers: dict[str, float], measured: dict[str, float]) -> dict[str, float]:
         record = {"step": position.step, "epoch": self._plan.epoch_of(position.step), **numbers}
-        if self._config.objective.penalty == "none":
+        if not penalty_due(self._config, position.step * self._config.updates.d_steps - 1):
             del record["penalty"]
         if self._config.objective.loss == "wasserstein":
             record["distance"] = numbers["d_real"] - numbers["d_fake"]
+        if self._config.objective.loss in PAIRED_LOSSES:
+            record["margin"] = numbers["d_real"] - numbers["d_fake"]
         for role in ("generator", "discriminator"):
             section = getattr(self._config, f"{role}_optimizer")
-            progress = min(1.0, (position.step - 1) / (section.lr_steps or 1))
-            record[f"{role[0]}_lr"] = learning_rate(section, progress)
+            record[f"{role[0]}_lr"] = rate_at(section, position.step - 1, 1)
         record |= measured
         if position.rollbacks:
             record["rollbacks"] = position.rollbacks
@@ -233,4 +237,5 @@ def keep_state(job: Job, position: Position, best: dict | None) -> None:
         "steps_per_epoch": job.plan.steps_per_epoch,
     }
     files = [run.history_file] if run.history_file.exists() else []
-    save_state(run.checkpoints, job.players, position, about, [*files, *(run.best_files() if best else ())])
+    kept = [run.checkpoints / name for name in best["files"]] if best else []
+    save_state(run.checkpoints, job.players, position, about, [*files, *kept])

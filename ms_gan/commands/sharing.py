@@ -13,8 +13,8 @@ from ms_gan.networks import ImageShape
 from ms_gan.runs.state import player_parameters
 from ms_gan.training.loop import Listener, Position, run_loop
 from ms_gan.training.parallel import Alone, Worker
+from ms_gan.training.players import Players
 from ms_gan.training.setup import prepare_steps
-from ms_gan.training.steps import Players
 
 # What worker 0 tells the others: it goes on, it goes back to an earlier state, it ends here.
 _ON, _BACK, _END = 0.0, 1.0, 2.0

@@ -11,6 +11,7 @@ from ms_gan.files import write_atomically
 from ms_gan.pictures.animation import choose_frames, save_gif
 from ms_gan.pictures.curves import read_loss_texts, save_curves, save_scatter
 from ms_gan.pictures.grid import save_labelled
+from ms_gan.pictures.panels import kind_of
 from ms_gan.runs.folder import RunFolder
 from ms_gan.training.plan import Plan
 
@@ -51,7 +52,7 @@ def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
     config = plan.config
     records = run.history()
     marks = [(record["step"], str(record["epoch"])) for record in records if plan.ends_epoch(record["step"])]
-    kind = "wasserstein" if config.objective.loss == "wasserstein" else "gan"
+    kind = kind_of(config.objective.loss)
     target = Path(out or run.losses_picture)
     save_curves(target, records, title=config.title or config.recipe, kind=kind, epoch_marks=marks)
     return target

@@ -32,6 +32,8 @@ def describe_run(job: Job, console: Console) -> None:
         console.line(f"Note: {notice}")
     console.line(f"Run folder: {run.path}")
     console.line(reading_of(config))
+    if config.ema.decay:
+        console.line(f"Pictures and measures are of the average of G (ema.decay {config.ema.decay:g})")
 
 
 def summarise_run(recorder: Recorder, wall: float, step: int, run: RunFolder, console: Console) -> None:

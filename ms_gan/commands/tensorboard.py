@@ -16,7 +16,7 @@ from ms_gan.errors import UserError
 from ms_gan.files import cannot_write
 from ms_gan.runs.folder import RunFolder
 
-_TAGS = {name: f"losses/{name}" for name in ("d_loss", "g_loss", "penalty", "distance")}
+_TAGS = {name: f"losses/{name}" for name in ("d_loss", "g_loss", "penalty", "distance", "margin")}
 _TAGS |= {"d_real": "D/real", "d_fake": "D/fake", "d_accuracy": "D/accuracy"}
 _TAGS |= {"d_lr": "learning_rate/D", "g_lr": "learning_rate/G"}
 _TAGS |= {name: f"run/{name}" for name in ("epoch", "seconds", "rollbacks")}

@@ -129,6 +129,8 @@ def _run_new(prepared: Prepared, options: TrainOptions, console: Console, phase:
     config, players, plan = build(prepared.config, prepared.stream.batches_per_epoch)
     if options.init_generator:
         load_network(Path(options.init_generator), players.generator)
+        if players.average:
+            players.average.begin_at(players.generator)
     if options.init_discriminator:
         load_network(Path(options.init_discriminator), players.discriminator)
     run = RunFolder.new(config.recipe, options.out)

@@ -89,6 +89,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value
     if origin is tuple:
         entries = value if isinstance(value, list | tuple) else [value]
+        kind = typing.get_args(hint)[0]
+        if typing.get_origin(kind) is typing.Literal:
+            return tuple(_convert(kind, entry, where) for entry in entries)
         return tuple(_text(entry, where) for entry in entries)
     if origin is dict:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
@@ -149,18 +152,32 @@ def _check(config: Config) -> None:
         found = " and ".join(given) or "none of them"
         raise UserError(f"config: set exactly one of epochs, steps and minutes; found {found}")
     _at_least(config, 1, "epochs", "steps", "batch_size", "log_every", "latent.size", "updates.d_steps")
+    _at_least(config, 1, "objective.penalty_every", "updates.accumulate")
     _at_least(config, 1, "samples.every", "samples.rows", "samples.columns", "data.size")
     _at_least(config, 1, "data.images_per_epoch", "saving.networks_every", "saving.networks_keep")
     _at_least(config, 1, "saving.state_every", "evaluation.every", "max_rollbacks")
     _at_least(config, 2, "evaluation.images")
     _at_least(config, 0, "seed", "samples.seed", "objective.penalty_weight")
     _above_zero(config, "minutes", "objective.clip", "samples.seconds_per_frame")
+    _check_lazy(config)
+    _check_accumulation(config)
+    if len(set(config.augmentation)) < len(config.augmentation):
+        raise UserError(f"config augmentation: {', '.join(config.augmentation)} names one of them twice")
+    if not 0 <= config.ema.decay < 1:
+        raise UserError(f"config ema.decay: {config.ema.decay} is not in [0, 1)")
     for role in ("generator_optimizer", "discriminator_optimizer"):
         _check_optimizer(config, role)
     if config.data.channels not in (None, 1, 3):
         raise UserError(f"config data.channels: {config.data.channels} is neither 1 (grey) nor 3 (colour)")
     if config.objective.penalty != "none" and config.updates.real_and_fake == "in_turn":
         raise UserError("config objective.penalty: needs updates.real_and_fake: together")
+    if config.objective.penalty != "none" and config.discriminator.options.get("spectral"):
+        raise UserError(
+            "config objective.penalty: goes without discriminator.options.spectral, whose power iteration moves while "
+            "the penalty is differentiated"
+        )
+    if config.objective.loss == "relativistic" and config.updates.real_and_fake == "in_turn":
+        raise UserError("config objective.loss: relativistic compares pairs; it needs updates.real_and_fake: together")
     if config.objective.penalty != "none" and config.precision == "fp16":
         raise UserError(
             f"config precision: fp16 goes without a penalty: the penalty {config.objective.penalty} is made of "
@@ -170,14 +187,32 @@ def _check(config: Config) -> None:
         raise UserError("config seed: must be below 4294967296")
 
 
+def _check_lazy(config: Config) -> None:
+    if config.objective.penalty_every > 1 and config.objective.penalty == "none":
+        raise UserError("config objective.penalty_every: goes with a penalty, and objective.penalty is none")
+
+
+def _check_accumulation(config: Config) -> None:
+    parts = config.updates.accumulate
+    if config.batch_size % parts:
+        raise UserError(f"config updates.accumulate: batch_size {config.batch_size} has no {parts} equal parts")
+    if parts > 1 and config.objective.penalty == "dragan":
+        raise UserError(
+            "config updates.accumulate: the penalty dragan takes its noise from the deviation of the whole batch; "
+            "choose another penalty"
+        )
+
+
 def _check_optimizer(config: Config, role: str) -> None:
-    _above_zero(config, f"{role}.lr", f"{role}.lr_steps")
-    _at_least(config, 0, f"{role}.lr_end")
+    _above_zero(config, f"{role}.lr", f"{role}.lr_steps", f"{role}.clip_norm")
+    _at_least(config, 0, f"{role}.lr_end", f"{role}.lr_warmup")
     _at_least(config, 1, f"{role}.lr_drops")
     section: OptimizerConfig = getattr(config, role)
     for key in ("beta1", "beta2", "decay", "momentum"):
         if not 0 <= getattr(section, key) < 1:
             raise UserError(f"config {role}.{key}: {getattr(section, key)} is not in [0, 1)")
+    if section.clip_norm is not None and config.precision == "fp16":
+        raise UserError(f"config {role}.clip_norm: goes with precision: fp32; those of a scaled loss are longer")
     if section.schedule != "constant" and section.lr_steps is None and config.minutes is not None:
         raise UserError(f"config {role}.schedule: with minutes, set {role}.lr_steps as well")
 

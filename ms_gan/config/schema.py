@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Loss = Literal["non_saturating", "minimax", "wasserstein", "least_squares", "hinge"]
-Penalty = Literal["none", "gradient", "gradient_one_sided", "r1", "r2", "dragan"]
+Loss = Literal["non_saturating", "minimax", "wasserstein", "least_squares", "hinge", "relativistic"]
+Augmentation = Literal["colour", "translation", "cutout"]
+Penalty = Literal["none", "gradient", "gradient_one_sided", "r1", "r2", "r1_r2", "dragan"]
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,13 @@ class ObjectiveConfig:
     """What D and G optimise."""
 
     loss: Loss = "non_saturating"
-    """Loss of both networks."""
+    """Loss of both networks; `relativistic` compares real and generated images in pairs."""
     penalty: Penalty = "none"
     """Gradient penalty in the D step."""
     penalty_weight: float = 10.0
     """Factor of the penalty (for R1 and R2: gamma, the penalty is gamma / 2 times the squared norm)."""
+    penalty_every: int = 1
+    """Penalty in one of so many D steps, with so many times its weight there (lazy regularisation); 1: in every one."""
     clip: float | None = None
     """After each D update every trainable weight of D is clipped to [-clip, clip]; None: no clipping."""
 
@@ -75,6 +78,16 @@ class UpdatesConfig:
     """Whether each D step of a step sees a new batch of real images."""
     real_and_fake: Literal["together", "in_turn"] = "together"
     """One D update from real and fake images together, or one from the real, then one from the fake."""
+    accumulate: int = 1
+    """A batch is worked through in so many equal parts, and each update made from the mean of their gradients."""
+
+
+@dataclass(frozen=True)
+class AverageConfig:
+    """The exponential moving average of G, with which a run that has it draws its pictures."""
+
+    decay: float = 0.0
+    """Share of the old average in the new one, for example 0.999; less in the first steps. 0: no average."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,10 @@ class OptimizerConfig:
     """step: number of drops, evenly spaced over `lr_steps`."""
     lr_steps: int | None = None
     """Steps of the run over which the schedule goes; None: the length of the run."""
+    lr_warmup: int = 0
+    """Steps over which the rate of the schedule is reached, linearly from near zero; 0: at once."""
+    clip_norm: float | None = None
+    """Longest that the gradients of all weights together may be, longer ones are shortened; None: any length."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +204,9 @@ class Config:
     discriminator: NetworkConfig = field(default_factory=NetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     updates: UpdatesConfig = field(default_factory=UpdatesConfig)
+    augmentation: tuple[Augmentation, ...] = ()
+    """How real and fake images are changed, both alike, before D sees them: any of colour, translation, cutout."""
+    ema: AverageConfig = field(default_factory=AverageConfig)
     generator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     discriminator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     samples: SamplesConfig = field(default_factory=SamplesConfig)

@@ -8,7 +8,7 @@ from ms_gan.data.images import ImageSet
 from ms_gan.errors import UserError
 
 # What a random stream is for; each purpose has numbers of its own, so none depends on how often another was drawn.
-_ORDER, _D_LATENTS, _G_LATENTS, _PENALTY, _ROLLBACK = range(1, 6)
+_ORDER, _D_LATENTS, _G_LATENTS, _PENALTY, _ROLLBACK, AUGMENTATION = range(1, 7)
 
 
 def generator_for(*key: int) -> np.random.Generator:

@@ -11,6 +11,7 @@ from mindspore.common.initializer import HeUniform, Uniform, initializer
 from mindspore.ops.operations._grad_ops import ReluGrad
 
 from ms_gan.networks.products import adjoint_product, forward_product, upsampling_product
+from ms_gan.networks.spectral import SpectralScale
 from ms_gan.networks.taps import Geometry
 
 
@@ -169,6 +170,33 @@ class Conv2d(_Weighted):
         """Convolve."""
         weight = self.weight.reshape((self.weight.shape[0], -1))
         return self.with_bias(self.product(activations, weight))
+
+
+class SpectralDense(Dense):
+    """A fully connected layer whose weight is divided by its largest singular value."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels)
+        self.scale = SpectralScale(out_channels)
+
+    def construct(self, activations: Tensor) -> Tensor:
+        """Flatten and multiply."""
+        count = activations.shape[2]
+        result = self.matmul(self.scale(self.weight), activations.reshape((-1, count)))
+        return self.with_bias(result.reshape((-1, 1, count)))
+
+
+class SpectralConv2d(Conv2d):
+    """A convolution whose weight is divided by its largest singular value."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, in_size: int):
+        super().__init__(in_channels, out_channels, kernel, stride, padding, in_size)
+        self.scale = SpectralScale(out_channels)
+
+    def construct(self, activations: Tensor) -> Tensor:
+        """Convolve."""
+        weight = self.scale(self.weight)
+        return self.with_bias(self.product(activations, weight.reshape((weight.shape[0], -1))))
 
 
 class Conv2dTranspose(_Weighted):

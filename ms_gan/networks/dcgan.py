@@ -85,6 +85,8 @@ class DCGANDiscriminator(nn.Cell):
         Slope of LeakyReLU below zero.
     normalise_last : bool
         Whether the last block has batch normalisation, as published.
+    spectral : bool
+        Whether all layers have spectral normalisation (Miyato et al. 2018) instead of batch normalisation.
     """
 
     def __init__(
@@ -93,19 +95,24 @@ class DCGANDiscriminator(nn.Cell):
         widths: tuple[int, ...] = (32, 64, 128, 128, 64),
         slope: float = 0.2,
         normalise_last: bool = False,
+        spectral: bool = False,
     ):
         super().__init__()
         k = kit()
         layers: list[nn.Cell] = [k.FromImages()]
         before, size = image.channels, image.size
         for number, width in enumerate(widths, 1):
-            normalised = number < len(widths) or normalise_last
-            layers.append(k.Conv2d(before, width, 3, 2, 1, size, has_bias=not normalised))
+            normalised = not spectral and (number < len(widths) or normalise_last)
+            if spectral:
+                layers.append(k.SpectralConv2d(before, width, 3, 2, 1, size))
+            else:
+                layers.append(k.Conv2d(before, width, 3, 2, 1, size, has_bias=not normalised))
             if normalised:
                 layers.append(k.BatchNorm(width))
             layers.append(k.LeakyReLU(slope))
             before, size = width, (size - 1) // 2 + 1
-        self.layers = nn.SequentialCell([*layers, k.Dense(before * size * size, 1), k.ToLogits()])
+        dense = k.SpectralDense if spectral else k.Dense
+        self.layers = nn.SequentialCell([*layers, dense(before * size * size, 1), k.ToLogits()])
 
     def construct(self, images: Tensor) -> Tensor:
         """Turn images (N, C, S, S) into logits (N, 1)."""

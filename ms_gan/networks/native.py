@@ -5,6 +5,8 @@ Its names, arguments and parameters are those of `ms_gan.networks.batch_last`, t
 
 from mindspore import Tensor, nn, ops
 
+from ms_gan.networks.spectral import SpectralScale
+
 
 class FromLatents(nn.Cell):
     """Latents (N, n) to activations (N, n, 1, 1)."""
@@ -84,6 +86,32 @@ class Conv2d(nn.Conv2d):
         has_bias: bool = True,
     ):
         super().__init__(in_channels, out_channels, kernel, stride, "pad", padding, has_bias=has_bias)
+
+
+class SpectralDense(Dense):
+    """A fully connected layer whose weight is divided by its largest singular value."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels)
+        self.scale = SpectralScale(out_channels)
+
+    def construct(self, activations: Tensor) -> Tensor:
+        """Flatten, multiply, and add the image axes."""
+        flat = activations.reshape((activations.shape[0], -1))
+        result = self.bias_add(self.matmul(flat, self.scale(self.weight)), self.bias)
+        return result.reshape((*result.shape, 1, 1))
+
+
+class SpectralConv2d(Conv2d):
+    """A convolution whose weight is divided by its largest singular value; `in_size` is for the other kit."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, in_size: int):
+        super().__init__(in_channels, out_channels, kernel, stride, padding, in_size)
+        self.scale = SpectralScale(out_channels)
+
+    def construct(self, activations: Tensor) -> Tensor:
+        """Convolve."""
+        return self.bias_add(self.conv2d(activations, self.scale(self.weight)), self.bias)
 
 
 class Conv2dTranspose(nn.Conv2dTranspose):

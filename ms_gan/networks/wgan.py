@@ -81,18 +81,27 @@ class WGANCritic(nn.Cell):
         Channels of the convolutions.
     slope : float
         Slope of LeakyReLU below zero.
+    spectral : bool
+        Whether all layers have spectral normalisation (Miyato et al. 2018).
     """
 
-    def __init__(self, image: ImageShape, widths: tuple[int, ...] = (32, 64, 128, 128), slope: float = 0.2):
+    def __init__(
+        self,
+        image: ImageShape,
+        widths: tuple[int, ...] = (32, 64, 128, 128),
+        slope: float = 0.2,
+        spectral: bool = False,
+    ):
         super().__init__()
         k = kit()
+        conv, dense = (k.SpectralConv2d, k.SpectralDense) if spectral else (k.Conv2d, k.Dense)
         layers: list[nn.Cell] = [k.FromImages()]
         before, size = image.channels, image.size
         for number, width in enumerate(widths, 1):
             stride = 1 if number == len(widths) else 2
-            layers += [k.Conv2d(before, width, _KERNEL, stride, _PADDING, size), k.LeakyReLU(slope)]
+            layers += [conv(before, width, _KERNEL, stride, _PADDING, size), k.LeakyReLU(slope)]
             before, size = width, (size - 1) // stride + 1
-        self.layers = nn.SequentialCell([*layers, k.Dense(before * size * size, 1), k.ToLogits()])
+        self.layers = nn.SequentialCell([*layers, dense(before * size * size, 1), k.ToLogits()])
 
     def construct(self, images: Tensor) -> Tensor:
         """Turn images (N, C, S, S) into scores (N, 1)."""

@@ -50,6 +50,11 @@ def r2_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Tensor) -> Ten
     return 0.5 * squared_gradient_norms(critic, fake).mean()
 
 
+def r1_r2_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
+    """R1 and R2 together, as the relativistic loss of pairs needs them (Huang et al. 2024, R3GAN)."""
+    return r1_penalty(critic, real, fake, noise) + r2_penalty(critic, real, fake, noise)
+
+
 def dragan_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
     """Mean of (||grad|| - 1)^2 at real images moved by noise of half their deviation (Kodali et al. 2017)."""
     centred = real - real.mean()
@@ -62,6 +67,7 @@ PENALTIES: dict[str, Penalty] = {
     "gradient_one_sided": one_sided_gradient_penalty,
     "r1": r1_penalty,
     "r2": r2_penalty,
+    "r1_r2": r1_r2_penalty,
     "dragan": dragan_penalty,
 }
 

@@ -48,7 +48,7 @@ def draw_curves(
         ``d_fake``, ``d_accuracy``; None counts as missing. Of several records of one step the last counts.
     title : str
         Over everything.
-    kind : {"gan", "wasserstein"}
+    kind : {"gan", "wasserstein", "pairs"}
         What the numbers mean; decides about plots and explanations.
     epoch_marks : sequence of (int, str)
         Step at which an epoch ends, and its number. Of crowded ones every 2nd, 5th, 10th ... is drawn.

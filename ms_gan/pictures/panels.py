@@ -80,6 +80,28 @@ PANELS = {
         ACCURACY,
         *MEASURED,
     ),
+    "pairs": (
+        Panel(
+            "Losses",
+            "Both 0.69: D cannot tell which of a pair is real. If D's loss stays near 0, G learns no more.",
+            (("d_loss", "discriminator D", BLUE), ("g_loss", "generator G", VERMILION)),
+            height=2.3,
+        ),
+        Panel(
+            "How much more real D finds the real picture of a pair",
+            "D's mean score of real less that of generated pictures: 0 is no difference. Scores have no fixed zero.",
+            (("margin", "D(real) - D(fake)", GREEN),),
+            height=1.9,
+        ),
+        Panel(
+            "How often D is right",
+            "Share of pairs in which D scores the real picture higher: 1 is always, 0.5 (dotted) is guessing.",
+            (("d_accuracy", "accuracy of D", BROWN),),
+            height=1.5,
+            share=True,
+        ),
+        *MEASURED,
+    ),
 }
 FOOTERS = {
     "gan": (
@@ -91,7 +113,16 @@ FOOTERS = {
         "and levels off as the pictures get better. If it keeps growing or swings wildly, training has gone "
         "wrong. Compare it within one run only: its scale differs between runs."
     ),
+    "pairs": (
+        "What to look for: after a lively start, curves that stay within a band, and a margin that stays small. "
+        "Losses do not measure how good the pictures are, so look at the pictures too."
+    ),
 }
+
+
+def kind_of(loss: str) -> str:
+    """Return which of `PANELS` go with a loss: what D's numbers mean depends on it."""
+    return {"wasserstein": "wasserstein", "relativistic": "pairs"}.get(loss, "gan")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from ms_gan.config import Config, config_text, to_mapping
 from ms_gan.errors import UserError
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
+from ms_gan.pictures.panels import kind_of
 from ms_gan.report.health import Story
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.sealed import file_digest, read_sealed
@@ -46,8 +47,8 @@ class Gathered:
 
     @property
     def kind(self) -> str:
-        """`wasserstein` or `gan`: which curves there are."""
-        return "wasserstein" if self.config.objective.loss == "wasserstein" else "gan"
+        """`wasserstein`, `pairs` or `gan`: which curves there are."""
+        return kind_of(self.config.objective.loss)
 
     @property
     def finished(self) -> bool:
@@ -64,7 +65,7 @@ class Gathered:
     def story(self) -> Story:
         """Return what the rules look at."""
         probability = self.config.objective.loss in _PROBABILITIES
-        best = self.run.best()
+        best = self.run.best_generator_file()
         return Story(
             records=self.records,
             kind="gan" if probability else "wasserstein",
@@ -73,7 +74,7 @@ class Gathered:
             measures=self.measures,
             warnings=find_warnings(self.records, probability),
             evaluation=self.evaluations[-1] if self.evaluations else None,
-            best_file=self.run.best_files()[0].name if best else None,
+            best_file=best.name if best else None,
         )
 
 
@@ -148,7 +149,7 @@ def hashes(gathered: Gathered) -> list[tuple[str, str]]:
     index = run.network_index()
     if index:
         files += [run.checkpoints / name for name in index[max(index)]]
-    files += [path for path in run.best_files() if run.best()]
+    files += run.kept_best_files()
     return told + [(path.name, file_digest(path)) for path in files if path.is_file()]
 
 

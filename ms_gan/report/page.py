@@ -153,7 +153,12 @@ def _differences(runs: Sequence[Gathered]) -> list[tuple[str, list[str]]]:
 
 def _overlays(runs: Sequence[Gathered]) -> list[dict[str, Any]]:
     """Return charts that hold a line of every run."""
-    keys = {"g_loss": "Loss of G", "d_loss": "Loss of D", "distance": "Estimated distance"}
+    keys = {
+        "g_loss": "Loss of G",
+        "d_loss": "Loss of D",
+        "distance": "Estimated distance",
+        "margin": "Margin of D",
+    }
     keys |= {key: key.replace("_", " ").capitalize() for one in runs for key in one.measures}
     charts = [overlay(title, key, [(one.name, one.records) for one in runs]) for key, title in keys.items()]
     return [one for one in charts if one]

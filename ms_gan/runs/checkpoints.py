@@ -9,13 +9,14 @@ from mindspore import nn
 from ms_gan.errors import UserError
 from ms_gan.files import write_with
 from ms_gan.runs.index import check_digest
+from ms_gan.training.average import PREFIX
 
 
 def save_network(path: Path, network: nn.Cell) -> None:
     """Save a network's parameters, atomically; plain `ms.load_checkpoint` reads them."""
     # By parameter name; a network given as it is would be saved by attribute path, which load_param_into_net
-    # matches only by guessing.
-    content = [{"name": parameter.name, "data": parameter} for parameter in network.get_parameters()]
+    # matches only by guessing. The average of G is saved as a generator like any other.
+    content = [{"name": entry.name.removeprefix(PREFIX), "data": entry} for entry in network.get_parameters()]
     write_with(path, lambda temporary: ms.save_checkpoint(content, temporary))
 
 

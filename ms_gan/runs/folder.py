@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ms_gan.config import Config, config_text, read_config
 from ms_gan.errors import UserError
 from ms_gan.files import cannot_write
 from ms_gan.runs.history import read_history
-from ms_gan.runs.index import BEST_FILES, NETWORK, ROLES, Index, read_index, write_index
+from ms_gan.runs.index import AVERAGE, BEST_FILES, NETWORK, ROLES, Index, drawing_file, read_index, write_index
 from ms_gan.runs.lock import holding
 from ms_gan.runs.sealed import (
     Damaged,
@@ -143,16 +143,16 @@ class RunFolder:
         """Return the grids that are there, by step, in order."""
         return dict(sorted((int(match[1]), path) for match, path in _matches(self.images, _GRID)))
 
-    def network_files(self, step: int, epoch: int | None) -> tuple[Path, Path]:
-        """Return the checkpoint files of G and D: numbered by epoch at the end of one, else by step."""
+    def network_files(self, step: int, epoch: int | None, roles: Iterable[str] = ROLES) -> tuple[Path, ...]:
+        """Return the checkpoint files of G, D and so on: numbered by epoch at the end of one, else by step."""
         number = f"_step{step}" if epoch is None else str(epoch)
-        return self.checkpoints / f"Generator{number}.ckpt", self.checkpoints / f"Discriminator{number}.ckpt"
+        return tuple(self.checkpoints / f"{role}{number}.ckpt" for role in roles)
 
-    def best_files(self) -> tuple[Path, Path]:
-        """Return the checkpoint files of the best G and D so far."""
-        return self.checkpoints / BEST_FILES[0], self.checkpoints / BEST_FILES[1]
+    def best_files(self, roles: Iterable[str] = ROLES) -> tuple[Path, ...]:
+        """Return the checkpoint files of the best G, D and so on."""
+        return tuple(self.checkpoints / f"{role}Best.ckpt" for role in roles)
 
-    def note_networks(self, step: int, files: tuple[Path, Path], keep: int | None) -> None:
+    def note_networks(self, step: int, files: tuple[Path, ...], keep: int | None) -> None:
         """Note in the index at which step checkpoints were saved; remove those beyond the newest `keep`."""
         index = read_index(self.checkpoints)
         index.saved[step] = _digests(files)
@@ -162,10 +162,10 @@ class RunFolder:
         for name in names:
             _remove(self.checkpoints / name)
 
-    def note_best(self, measure: str, value: float, step: int) -> dict[str, Any]:
-        """Note in the index what the best networks, which have just been saved, are the best by; return the note."""
+    def note_best(self, measure: str, value: float, step: int, files: tuple[Path, ...]) -> dict[str, Any]:
+        """Note in the index what the best networks, just saved as `files`, are the best by; return the note."""
         index = read_index(self.checkpoints)
-        note = {"measure": measure, "value": float(value), "step": step, "files": _digests(self.best_files())}
+        note = {"measure": measure, "value": float(value), "step": step, "files": _digests(files)}
         index.best = note
         write_index(self.checkpoints, index)
         return note
@@ -215,23 +215,34 @@ class RunFolder:
             else:
                 saved.setdefault(number, {})[match[1]] = path
         for number, files in saved.items():
-            if len(files) == len(ROLES):
-                index.saved[number] = {files[r].name: known.get(files[r].name) or file_digest(files[r]) for r in ROLES}
+            if files.keys() >= set(ROLES):
+                found = [files[role] for role in (*ROLES, AVERAGE) if role in files]
+                index.saved[number] = {file.name: known.get(file.name) or file_digest(file) for file in found}
         write_index(self.checkpoints, index)
         if best is None:
-            for path in self.best_files():
-                _remove(path)
+            for name in BEST_FILES:
+                _remove(self.checkpoints / name)
 
     def network_index(self) -> dict[int, list[str]]:
-        """Return the names of the checkpoint files (G, D) by step."""
+        """Return the names of the checkpoint files (G, D, and the average of G where there is one) by step."""
         return {step: list(files) for step, files in read_index(self.checkpoints).saved.items()}
 
     def generator_file(self) -> Path:
-        """Return the newest checkpoint of the generator, or raise UserError if there is none yet."""
+        """Return the newest checkpoint of the generator that one draws with, or raise UserError if there is none."""
         index = self.network_index()
         if not index:
             raise UserError(f"{self.checkpoints}: holds no checkpoint yet; go on with --resume {self.path}")
-        return self.checkpoints / index[max(index)][0]
+        return self.checkpoints / drawing_file(index[max(index)])
+
+    def kept_best_files(self) -> list[Path]:
+        """Return the checkpoints of the best networks that were kept; none, or those of G, D and any average of G."""
+        best = self.best()
+        return [self.checkpoints / name for name in best["files"]] if best else []
+
+    def best_generator_file(self) -> Path | None:
+        """Return the checkpoint of the best generator that one draws with, or None if none was kept."""
+        names = [path.name for path in self.kept_best_files()]
+        return self.checkpoints / drawing_file(names) if names else None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -262,7 +273,7 @@ def _unused(path: Path) -> Path:
     return candidate
 
 
-def _digests(files: tuple[Path, Path]) -> dict[str, str | None]:
+def _digests(files: tuple[Path, ...]) -> dict[str, str | None]:
     return {file.name: file_digest(file) for file in files}
 
 

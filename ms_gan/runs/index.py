@@ -9,8 +9,11 @@ from ms_gan.errors import UserError
 from ms_gan.runs.sealed import Damaged, file_digest, read_sealed, write_sealed
 
 ROLES = ("Generator", "Discriminator")
-NETWORK = re.compile(r"(Generator|Discriminator)(_step)?(\d+)\.ckpt")
-BEST_FILES = tuple(f"{role}Best.ckpt" for role in ROLES)
+AVERAGE = "GeneratorEMA"
+"""The average of G, which only some runs have; pictures are drawn with it then."""
+NETWORK = re.compile(r"(GeneratorEMA|Generator|Discriminator)(_step)?(\d+)\.ckpt")
+BEST_FILES = tuple(f"{role}Best.ckpt" for role in (*ROLES, AVERAGE))
+_SETS = (ROLES, (*ROLES, AVERAGE))
 _INDEX, _BEST = "index.json", "best"
 
 
@@ -19,7 +22,7 @@ class Index:
     """What is known of the checkpoints of a folder."""
 
     saved: dict[int, dict[str, str | None]] = field(default_factory=dict)
-    """By step: the files of G and D with their SHA-256 (None where an older version noted none)."""
+    """By step: the files of G, D and any average with their SHA-256 (None where an older version noted none)."""
     best: dict[str, Any] | None = None
     """measure, value, step, and files with their SHA-256, of the best networks so far."""
 
@@ -54,6 +57,11 @@ def write_index(folder: Path, index: Index) -> None:
     write_sealed(folder / _INDEX, content | ({_BEST: index.best} if index.best else {}))
 
 
+def drawing_file(names: list[str]) -> str:
+    """Return which of the checkpoints of a step, or of the best ones, pictures are drawn with."""
+    return names[-1] if len(names) > len(ROLES) else names[0]
+
+
 def check_digest(path: Path) -> None:
     """Raise UserError if a checkpoint is not as the index beside it says; one that no index knows passes."""
     if not NETWORK.fullmatch(path.name) and path.name not in BEST_FILES:
@@ -64,13 +72,13 @@ def check_digest(path: Path) -> None:
 
 
 def _files(names: Any) -> dict[str, str | None]:
-    """Return the files of G and D with their digests; anything else raises ValueError."""
+    """Return the files of G, D and any average with their digests; anything else raises ValueError."""
     if isinstance(names, list):  # without digests, as older versions have it
         names = dict.fromkeys(names) if all(isinstance(name, str) for name in names) else None
     if not isinstance(names, dict) or not all(digest is None or isinstance(digest, str) for digest in names.values()):
         raise ValueError
     matches = [NETWORK.fullmatch(name) for name in names]
-    if [match and match[1] for match in matches] != list(ROLES):
+    if tuple(match and match[1] for match in matches) not in _SETS:
         raise ValueError
     return names
 
@@ -81,6 +89,6 @@ def _best(note: Any) -> dict[str, Any] | None:
     kinds = {"measure": str, "value": float, "step": int, "files": dict}
     if not isinstance(note, dict) or not all(isinstance(note.get(key), kind) for key, kind in kinds.items()):
         raise ValueError
-    if tuple(note["files"]) != BEST_FILES:
+    if tuple(note["files"]) not in (BEST_FILES[:2], BEST_FILES):
         raise ValueError
     return note

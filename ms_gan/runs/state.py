@@ -19,7 +19,7 @@ from ms_gan.runs.checkpoints import first_difference
 from ms_gan.runs.sealed import file_digest
 from ms_gan.runs.stored import PARAMETERS, POSITION, find_stored, is_due, seal_of, state_folders
 from ms_gan.training.loop import Position
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 _KEPT = 2
 
@@ -124,14 +124,8 @@ def load_state(state: State, players: Players) -> None:
 
 
 def player_parameters(players: Players) -> dict[str, Parameter]:
-    """Return every parameter of networks and optimizers by its name."""
-    cells = (
-        players.generator,
-        players.discriminator,
-        players.generator_optimizer,
-        players.discriminator_optimizer,
-    )
-    return {parameter.name: parameter for cell in cells for parameter in cell.get_parameters()}
+    """Return every parameter of networks, optimizers and average by its name."""
+    return {parameter.name: parameter for cell in players.cells() for parameter in cell.get_parameters()}
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -8,12 +8,13 @@ from typing import Protocol
 from mindspore import Tensor
 
 from ms_gan.config import Config
+from ms_gan.data.augmenting import draw_augmentation
 from ms_gan.data.stream import BatchStream, d_latents, g_latents, penalty_noise
 from ms_gan.objectives import noise_shape
 from ms_gan.training.numbers import d_numbers, g_numbers
 from ms_gan.training.parallel import Alone
-from ms_gan.training.plan import Plan
-from ms_gan.training.steps import Steps
+from ms_gan.training.plan import Plan, updates_jointly
+from ms_gan.training.steps import Steps, is_paired
 
 _ALONE = Alone()
 
@@ -83,21 +84,24 @@ def _one_step(config: Config, stream: BatchStream, steps: Steps, step: int, rows
     """Do the D steps of one step and its G step; return what the last D step and the G step return."""
     last = (step + 1) * config.updates.d_steps - 1
     for index in range(step * config.updates.d_steps, last):
-        steps.d_step(*_d_inputs(config, stream, step, index, rows))
-    if config.latent.shared:
-        return steps.joint_step(*_d_inputs(config, stream, step, last, rows))
-    d_record = steps.d_step(*_d_inputs(config, stream, step, last, rows))
-    latents = g_latents(config.seed, step, config.batch_size, config.latent.size)
-    return *d_record, *steps.g_step(Tensor(latents[rows]))
+        steps.at(config, index).d_step(*_d_inputs(config, stream, step, index, rows))
+    inputs = real, latents, _, *drawn = _d_inputs(config, stream, step, last, rows)
+    if updates_jointly(config):
+        return steps.at(config, last).joint_step(*inputs)
+    d_record = steps.at(config, last).d_step(*inputs)
+    if not config.latent.shared:
+        latents = Tensor(g_latents(config.seed, step, config.batch_size, config.latent.size)[rows])
+    return *d_record, *steps.g_step(latents, *((real,) if is_paired(config) else ()), *drawn)
 
 
-def _d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the `rows` of real images, latents and penalty noise of D step `index`."""
+def _d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: slice) -> tuple[Tensor, ...]:
+    """Return the `rows` of real images, latents, penalty noise and what augmentation draws in D step `index`."""
     batch = stream.batch(index if config.updates.fresh_batch else step)
     latents = d_latents(config.seed, index, config.batch_size, config.latent.size)
     whole = (config.batch_size, *batch.shape[1:])
     noise = penalty_noise(config.seed, index, noise_shape(config.objective.penalty, whole))
-    return Tensor(batch), Tensor(latents[rows]), Tensor(noise[rows])
+    drawn = draw_augmentation(config.augmentation, config.seed, index, config.batch_size, batch.shape[2])
+    return Tensor(batch), Tensor(latents[rows]), Tensor(noise[rows]), *(Tensor(array[rows]) for array in drawn)
 
 
 def _read(config: Config, record: tuple[Tensor, ...], worker: Alone) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import numpy as np
 from mindspore import Tensor
 
-from ms_gan.objectives import LOSSES
+from ms_gan.objectives import LOSSES, PAIRED_LOSSES
 
 
 def d_numbers(loss: str, record: tuple[Tensor, ...]) -> dict[str, float]:
@@ -12,7 +12,7 @@ def d_numbers(loss: str, record: tuple[Tensor, ...]) -> dict[str, float]:
     Parameters
     ----------
     loss : str
-        A key of `LOSSES`.
+        A key of `LOSSES` or `PAIRED_LOSSES`.
     record : tuple of Tensor
         What the D step returned; reading it waits for the device.
 
@@ -20,12 +20,15 @@ def d_numbers(loss: str, record: tuple[Tensor, ...]) -> dict[str, float]:
     -------
     dict
         ``d_loss``; ``d_real`` and ``d_fake``, the means of D's output, as probabilities where the loss has them;
-        ``d_accuracy`` in [0, 1]; ``penalty``, with its weight.
+        ``d_accuracy`` in [0, 1]; ``penalty``, with its weight. Of a loss of pairs the zero of the scores means
+        nothing: ``d_accuracy`` is the share of pairs whose real image has the higher score.
     """
     value, penalty, real, fake = (part.asnumpy().astype(np.float64) for part in record)
     boundary = 0.5 if loss == "least_squares" else 0.0
     accuracy = 0.5 * ((real > boundary).mean() + (fake < boundary).mean())
-    if LOSSES[loss].probability:
+    if loss in PAIRED_LOSSES:
+        accuracy = (real > fake).mean()
+    elif LOSSES[loss].probability:
         real, fake = _sigmoid(real), _sigmoid(fake)
     numbers = {"d_loss": value, "d_real": real.mean(), "d_fake": fake.mean(), "d_accuracy": accuracy}
     return {name: float(number) for name, number in (numbers | {"penalty": penalty}).items()}

@@ -21,6 +21,17 @@ def learning_rate(config: OptimizerConfig, progress: float) -> float:
     return config.lr * (1 + (config.lr_end - 1) * weight)
 
 
+def rate_at(config: OptimizerConfig, update: int, updates_per_step: int) -> float:
+    """Return the learning rate of `update` (from 0): that of the schedule, less while it warms up.
+
+    A schedule other than constant has its `lr_steps` set.
+    """
+    rate = learning_rate(config, min(1.0, update / ((config.lr_steps or 1) * updates_per_step)))
+    if not config.lr_warmup:
+        return rate
+    return rate * min(1.0, (update + 1) / (config.lr_warmup * updates_per_step))
+
+
 class TableSchedule(LearningRateSchedule):
     """A schedule worked out on the host, looked up by update; the last value holds from then on."""
 
@@ -50,9 +61,9 @@ def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerCon
         Updates of this network in a step of the run.
     """
     rate: float | LearningRateSchedule = config.lr
-    if config.schedule != "constant":
-        updates = config.lr_steps * updates_per_step
-        rate = TableSchedule([learning_rate(config, update / updates) for update in range(updates + 1)])
+    scheduled = config.lr_steps if config.schedule != "constant" else 0
+    if changing := max(scheduled, config.lr_warmup) * updates_per_step:
+        rate = TableSchedule([rate_at(config, update, updates_per_step) for update in range(changing + 1)])
     if config.name == "adam":
         optimizer = nn.Adam(parameters, rate, beta1=config.beta1, beta2=config.beta2)
     elif config.name == "rmsprop":

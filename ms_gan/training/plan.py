@@ -60,6 +60,16 @@ class Plan:
         return self.ends_epoch(step) if every is None else step % every == 0
 
 
+def penalty_due(config: Config, index: int) -> bool:
+    """Whether D step `index` (from 0, counted over the run) has the penalty."""
+    return config.objective.penalty != "none" and (index + 1) % config.objective.penalty_every == 0
+
+
+def updates_jointly(config: Config) -> bool:
+    """Whether the last D step of a step and its G step are one, with the same images of G."""
+    return config.latent.shared and config.updates.accumulate == 1
+
+
 def make_plan(config: Config, batches_per_epoch: int) -> Plan:
     """Return the plan for data that give so many batches in an epoch."""
     batches_per_step = config.updates.d_steps if config.updates.fresh_batch else 1

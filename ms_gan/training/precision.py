@@ -9,7 +9,7 @@ An update whose gradients are not all finite is skipped, and counted.
 import mindspore as ms
 from mindspore import Parameter, Tensor, amp, nn, ops
 
-from ms_gan.training.steps import Players
+from ms_gan.training.players import Players
 
 SCALE = 1024.0
 _PRODUCTS = (nn.Dense, nn.Conv2d, nn.Conv2dTranspose)
@@ -61,6 +61,8 @@ class ScaledOptimizer(nn.Cell):
 def prepare_half(players: Players) -> None:
     """Make networks that are new compute in half precision, and give their optimizers a count of skipped updates."""
     roles = {"generator": players.generator_optimizer, "discriminator": players.discriminator_optimizer}
+    if players.average:
+        _round_products(players.average.network)
     for role, optimizer in roles.items():
         _round_products(getattr(players, role))
         # Saved with the rest of the optimizer.
@@ -84,6 +86,7 @@ def scaled(players: Players) -> Players:
         ScaledLogits(players.discriminator),
         ScaledOptimizer(players.generator_optimizer, scaler),
         ScaledOptimizer(players.discriminator_optimizer, scaler),
+        players.average,
     )
 
 

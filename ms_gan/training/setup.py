@@ -5,15 +5,19 @@ import dataclasses
 from collections.abc import Callable
 
 import mindspore as ms
+from mindspore import nn
 
 from ms_gan.config import Config
 from ms_gan.networks import ImageShape, build_discriminator, build_generator
 from ms_gan.networks.kit import plain_layers
+from ms_gan.training.average import MovingAverage
 from ms_gan.training.optimizers import build_optimizer
 from ms_gan.training.parallel import averaged
 from ms_gan.training.penalty_check import pynative_is_right
+from ms_gan.training.plan import updates_jointly
+from ms_gan.training.players import Players
 from ms_gan.training.precision import prepare_half, scaled
-from ms_gan.training.steps import Players, Steps, build_steps
+from ms_gan.training.steps import Steps, build_steps
 
 
 def build_players(config: Config, image: ImageShape) -> Players:
@@ -33,6 +37,7 @@ def build_players(config: Config, image: ImageShape) -> Players:
     with plain_layers() if half else contextlib.nullcontext():
         ms.set_seed(2 * config.seed % 2**32)
         generator = build_generator(g.name, config.latent.size, image, g.options).set_train()
+        average = _average(config, image, generator)
         ms.set_seed((2 * config.seed + 1) % 2**32)
         discriminator = build_discriminator(d.name, image, d.options).set_train()
     d_updates = config.updates.d_steps * (2 if config.updates.real_and_fake == "in_turn" else 1)
@@ -41,16 +46,28 @@ def build_players(config: Config, image: ImageShape) -> Players:
         discriminator,
         build_optimizer("generator", generator.trainable_params(), g_rate, 1),
         build_optimizer("discriminator", discriminator.trainable_params(), d_rate, d_updates),
+        average,
     )
     if half:
         prepare_half(players)
     return players
 
 
+def _average(config: Config, image: ImageShape, generator: nn.Cell) -> MovingAverage | None:
+    """Return the average of G, which begins where G does; None where the run has none."""
+    if not config.ema.decay:
+        return None
+    g = config.generator
+    average = MovingAverage(build_generator(g.name, config.latent.size, image, g.options), config.ema.decay)
+    average.begin_at(generator)
+    return average
+
+
 def prepare_steps(players: Players, config: Config, image: ImageShape, announce: Callable[[str], None]) -> Steps:
     """Make the steps in the mode that the configuration asks for.
 
-    Where PyNative mode would give a wrong penalty gradient, the D step is compiled in it too, and this is announced.
+    With a penalty the D step is compiled in PyNative mode too, and this is announced: PyNative rounds the second
+    derivatives in another order, and for some critics gets them wrong.
 
     Raises
     ------
@@ -65,16 +82,18 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
         announce("Products in float16, the loss scaled; on a CPU, MindSpore's own layers, which are slower there")
         players = scaled(players)
     plain = build_steps(players, config, compiled=False, updater=averaged)
-    if config.mode == "pynative" and right:
+    if config.mode == "pynative" and not penalised:
         return plain
-    compiled = as_graphs(build_steps(players, config, compiled=True, updater=averaged), config.jit_level)
+    compiled = _as_graphs(build_steps(players, config, compiled=True, updater=averaged), config.jit_level)
     if config.mode == "graph":
         return compiled
-    what = "D and G step are" if config.latent.shared else "D step is"
-    announce(f"PyNative would give a wrong gradient of the penalty here, so the {what} compiled in this mode too")
-    return dataclasses.replace(compiled, g_step=plain.g_step)
+    what = "D and G step are" if updates_jointly(config) else "D step is"
+    why = "round the penalty's gradient otherwise" if right else "give a wrong gradient of the penalty here"
+    announce(f"PyNative would {why}, so the {what} compiled in this mode too")
+    return dataclasses.replace(compiled, g_step=plain.g_step, between=plain.between)
 
 
-def as_graphs(steps: Steps, level: str) -> Steps:
+def _as_graphs(steps: Steps, level: str) -> Steps:
     """Return the same steps for graph mode; each is compiled when it is first called."""
-    return Steps(*(ms.jit(step, jit_level=level) for step in (steps.d_step, steps.g_step, steps.joint_step)))
+    between = _as_graphs(steps.between, level) if steps.between else None
+    return Steps(*(ms.jit(step, jit_level=level) for step in (steps.d_step, steps.g_step, steps.joint_step)), between)

@@ -1,5 +1,6 @@
 """The D step and the G step: plain functions, jitted in graph mode, called as they are in PyNative."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,39 +8,31 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from ms_gan.config import Config
-from ms_gan.objectives import LOSSES, PENALTIES
-
-# (loss without the penalty, penalty, D's logits of the real images (N, 1), of the fakes (N, 1)): what a D step returns.
-# They are read, and the numbers of the history made of them (`training.numbers`), only when they are logged.
-DRecord = tuple[Tensor, Tensor, Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class Players:
-    """The two networks and their optimizers."""
-
-    generator: nn.Cell
-    discriminator: nn.Cell
-    generator_optimizer: nn.Cell
-    discriminator_optimizer: nn.Cell
+from ms_gan.objectives import LOSSES, PAIRED_LOSSES
+from ms_gan.training.accumulation import drawn_in_parts, in_parts
+from ms_gan.training.augmentation import make_augment
+from ms_gan.training.clipping import clipped
+from ms_gan.training.d_updates import DRecord, DUpdate, Updater, make_d_update
+from ms_gan.training.plan import penalty_due
+from ms_gan.training.players import Players
 
 
 @dataclass(frozen=True)
 class Steps:
     """One update of each player."""
 
-    d_step: Callable[[Tensor, Tensor, Tensor], DRecord]
-    """(real (N, C, H, W), latents (N, n), penalty noise) -> `DRecord`."""
-    g_step: Callable[[Tensor], tuple[Tensor]]
-    """(latents (N, n)) -> (G's loss,)."""
-    joint_step: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]
+    d_step: Callable[..., DRecord]
+    """(real (N, C, H, W), latents (N, n), penalty noise, and what augmentation drew) -> `DRecord`."""
+    g_step: Callable[..., tuple[Tensor]]
+    """(latents (N, n), the real images where the loss is one of pairs, what augmentation drew) -> (G's loss,)."""
+    joint_step: Callable[..., tuple[Tensor, ...]]
     """d_step, then g_step with the same latents, whose images are made once -> both their results."""
+    between: "Steps | None" = None
+    """The D steps without a penalty, where only one in so many has it."""
 
-
-# (real, fake, penalty noise) -> what a D step returns; updates D.
-DUpdate = Callable[[Tensor, Tensor, Tensor], DRecord]
-# Makes an optimizer's update from gradients: the optimizer itself, unless they are averaged over workers first.
-Updater = Callable[[nn.Cell], Callable[[tuple[Tensor, ...]], object]]
+    def at(self, config: Config, index: int) -> "Steps":
+        """Return the steps to take at D step `index` (from 0, counted over the run)."""
+        return self if self.between is None or penalty_due(config, index) else self.between
 
 
 def _itself(optimizer: nn.Cell) -> nn.Cell:
@@ -48,115 +41,63 @@ def _itself(optimizer: nn.Cell) -> nn.Cell:
 
 def build_steps(players: Players, config: Config, compiled: bool, updater: Updater = _itself) -> Steps:
     """Make the steps of a run, undecorated, for graph mode (`compiled`) or PyNative."""
-    in_turn = config.updates.real_and_fake == "in_turn"
-    update_d = (_update_in_turn if in_turn else _update_together)(players, config, updater)
+    update_d = make_d_update(players, config, updater)
     joint = (_joint_step if compiled else _joint_step_in_pynative)(players, config, updater, update_d)
-    return Steps(_d_step(players, update_d), _g_step(players, config, updater), joint)
+    steps = Steps(_d_step(players, config, update_d), _g_step(players, config, updater), joint)
+    if config.objective.penalty_every == 1:
+        return steps
+    objective = dataclasses.replace(config.objective, penalty="none", penalty_every=1)
+    without = dataclasses.replace(config, objective=objective)
+    return dataclasses.replace(steps, between=build_steps(players, without, compiled, updater))
 
 
-def _update_together(players: Players, config: Config, updater: Updater) -> DUpdate:
-    critic, optimizer = players.discriminator, players.discriminator_optimizer
-    update = updater(optimizer)
-    real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
-    penalty, weight = PENALTIES.get(config.objective.penalty), config.objective.penalty_weight
-    clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
-    judge = _judge_apart(critic) if has_batch_norm(critic) else _judge_at_once(critic)
-
-    def d_loss(real: Tensor, fake: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        real_logits, fake_logits = judge(real, fake)
-        value = real_loss(real_logits) + fake_loss(fake_logits)
-        if penalty is None:
-            return value, value, nothing, real_logits, fake_logits
-        extra = weight * penalty(critic, real, fake, noise)
-        return value + extra, value, extra, real_logits, fake_logits
-
-    differentiate = ms.value_and_grad(d_loss, None, optimizer.parameters, has_aux=True)
-
-    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> DRecord:
-        (_, *record), gradients = differentiate(real, fake, noise)
-        update(gradients)
-        clip()
-        return tuple(record)
-
-    return update_d
+def is_paired(config: Config) -> bool:
+    """Whether G's loss compares its images with real ones, so that a G step takes these too."""
+    return config.objective.loss in PAIRED_LOSSES
 
 
-def has_batch_norm(network: nn.Cell) -> bool:
-    """Tell whether what a network makes of an image depends on the others in the batch."""
-    return any(name.endswith("moving_mean") for name in network.parameters_dict())
+def _judge(critic: nn.Cell, config: Config) -> Callable[..., Tensor]:
+    """Return G's loss of its images, the real ones where the loss is one of pairs, and what augmentation drew."""
+    name, augment = config.objective.loss, make_augment(config.augmentation)
+    if name not in PAIRED_LOSSES:
+        loss = LOSSES[name].generator
+
+        def judge(fake: Tensor, *drawn: Tensor) -> Tensor:
+            return loss(critic(augment(fake, *drawn)))
+
+        return judge
+    loss_of_pairs = PAIRED_LOSSES[name].generator
+
+    def judge_pairs(fake: Tensor, real: Tensor, *drawn: Tensor) -> Tensor:
+        return loss_of_pairs(critic(augment(real, *drawn)), critic(augment(fake, *drawn)))
+
+    return judge_pairs
 
 
-def _judge_apart(critic: nn.Cell) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        return critic(real), critic(fake)
+def _d_step(players: Players, config: Config, update_d: DUpdate) -> Callable[..., DRecord]:
+    draw = drawn_in_parts(players.generator, config.updates.accumulate)
 
-    return judge
-
-
-def _judge_at_once(critic: nn.Cell) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return what `_judge_apart` does, to rounding, by half as many and larger products."""
-
-    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        count = real.shape[0]
-        logits = critic(ops.concat((real, fake)))
-        return logits[:count], logits[count:]
-
-    return judge
-
-
-def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpdate:
-    critic, optimizer = players.discriminator, players.discriminator_optimizer
-    update = updater(optimizer)
-    real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
-    clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
-
-    def loss_of_real(real: Tensor) -> tuple[Tensor, Tensor]:
-        logits = critic(real)
-        return real_loss(logits), logits
-
-    def loss_of_fake(fake: Tensor) -> tuple[Tensor, Tensor]:
-        logits = critic(fake)
-        return fake_loss(logits), logits
-
-    differentiate_real = ms.value_and_grad(loss_of_real, None, optimizer.parameters, has_aux=True)
-    differentiate_fake = ms.value_and_grad(loss_of_fake, None, optimizer.parameters, has_aux=True)
-
-    def update_d(real: Tensor, fake: Tensor, noise: Tensor) -> DRecord:
-        (real_value, real_logits), gradients = differentiate_real(real)
-        update(gradients)
-        clip()
-        (fake_value, fake_logits), gradients = differentiate_fake(fake)
-        update(gradients)
-        clip()
-        # The source reports the mean of the two updates; no penalty goes with this order.
-        return 0.5 * (real_value + fake_value), nothing, real_logits, fake_logits
-
-    return update_d
-
-
-def _d_step(players: Players, update_d: DUpdate) -> Callable[[Tensor, Tensor, Tensor], DRecord]:
-    generator = players.generator
-
-    def d_step(real: Tensor, latents: Tensor, noise: Tensor) -> DRecord:
+    def d_step(real: Tensor, latents: Tensor, noise: Tensor, *drawn: Tensor) -> DRecord:
         # G is not differentiated here.
-        return update_d(real, ops.stop_gradient(generator(latents)), noise)
+        return update_d(real, ops.stop_gradient(draw(latents)), noise, *drawn)
 
     return d_step
 
 
-def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Tensor], tuple[Tensor]]:
-    generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
-    update = updater(optimizer)
-    generator_loss = LOSSES[config.objective.loss].generator
+def _g_step(players: Players, config: Config, updater: Updater) -> Callable[..., tuple[Tensor]]:
+    generator, optimizer, judge = players.generator, players.generator_optimizer, _judge(players.discriminator, config)
+    update, follow = _updating(players, config, updater)
 
-    def g_loss(latents: Tensor) -> Tensor:
-        return generator_loss(critic(generator(latents)))
+    def g_loss(latents: Tensor, *given: Tensor) -> Tensor:
+        return judge(generator(latents), *given)
 
     differentiate = ms.value_and_grad(g_loss, None, optimizer.parameters)
+    differentiate = in_parts(differentiate, config.updates.accumulate)
 
-    def g_step(latents: Tensor) -> tuple[Tensor]:
-        value, gradients = differentiate(latents)
+    def g_step(latents: Tensor, *given: Tensor) -> tuple[Tensor]:
+        value, gradients = differentiate(latents, *given)
         update(gradients)
+        follow()
         return (value,)
 
     return g_step
@@ -164,22 +105,18 @@ def _g_step(players: Players, config: Config, updater: Updater) -> Callable[[Ten
 
 def _joint_step(
     players: Players, config: Config, updater: Updater, update_d: DUpdate
-) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
-    generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
-    update = updater(optimizer)
-    generator_loss = LOSSES[config.objective.loss].generator
+) -> Callable[..., tuple[Tensor, ...]]:
+    generator, optimizer, judge = players.generator, players.generator_optimizer, _judge(players.discriminator, config)
+    update, follow = _updating(players, config, updater)
+    paired, differentiate = is_paired(config), ms.value_and_grad(judge)
 
-    def g_loss(fake: Tensor) -> Tensor:
-        return generator_loss(critic(fake))
-
-    differentiate = ms.value_and_grad(g_loss)
-
-    def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+    def joint_step(real: Tensor, latents: Tensor, noise: Tensor, *drawn: Tensor) -> tuple[Tensor, ...]:
         fake, pull_back = ms.vjp(generator, latents, weights=optimizer.parameters)
         fake = ops.stop_gradient(fake)
-        record = update_d(real, fake, noise)
-        value, gradient = differentiate(fake)
+        record = update_d(real, fake, noise, *drawn)
+        value, gradient = differentiate(fake, *((real, *drawn) if paired else drawn))
         update(pull_back(gradient)[1])
+        follow()
         return (*record, value)
 
     return joint_step
@@ -187,34 +124,38 @@ def _joint_step(
 
 def _joint_step_in_pynative(
     players: Players, config: Config, updater: Updater, update_d: DUpdate
-) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
+) -> Callable[..., tuple[Tensor, ...]]:
     """Return the same step for PyNative, where vjp would run G twice (and does so in MindSpore 2.7)."""
-    generator, critic, optimizer = players.generator, players.discriminator, players.generator_optimizer
-    update = updater(optimizer)
-    generator_loss = LOSSES[config.objective.loss].generator
+    generator, optimizer, judge = players.generator, players.generator_optimizer, _judge(players.discriminator, config)
+    update, follow = _updating(players, config, updater)
+    paired = is_paired(config)
 
-    def g_loss(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+    def g_loss(real: Tensor, latents: Tensor, noise: Tensor, *drawn: Tensor) -> tuple[Tensor, ...]:
         fake = generator(latents)
         # D's update is a side effect in between: the loss below is that of the updated D.
-        record = update_d(real, ops.stop_gradient(fake), noise)
-        return generator_loss(critic(fake)), *record
+        record = update_d(real, ops.stop_gradient(fake), noise, *drawn)
+        return judge(fake, *((real, *drawn) if paired else drawn)), *record
 
     differentiate = ms.value_and_grad(g_loss, None, optimizer.parameters, has_aux=True)
 
-    def joint_step(real: Tensor, latents: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        (value, *record), gradients = differentiate(real, latents, noise)
+    def joint_step(real: Tensor, latents: Tensor, noise: Tensor, *drawn: Tensor) -> tuple[Tensor, ...]:
+        (value, *record), gradients = differentiate(real, latents, noise, *drawn)
         update(gradients)
+        follow()
         return (*record, value)
 
     return joint_step
 
 
-def _clipper(critic: nn.Cell, bound: float | None) -> Callable[[], None]:
-    """Return a function that clips the trainable weights; BatchNorm's moving statistics are left alone."""
-    weights = tuple(critic.trainable_params()) if bound is not None else ()
+def _updating(
+    players: Players, config: Config, updater: Updater
+) -> tuple[Callable[[tuple[Tensor, ...]], object], Callable[[], None]]:
+    """Return the update of G by its gradients, and what brings the average of G up to date after it."""
+    update = updater(clipped(players.generator_optimizer, config.generator_optimizer.clip_norm))
+    if players.average is not None:
+        return update, players.average.follower(players.generator)
 
-    def clip() -> None:
-        for weight in weights:
-            ops.assign(weight, ops.clip_by_value(weight, -bound, bound))
+    def nothing() -> None:
+        pass
 
-    return clip
+    return update, nothing

@@ -100,6 +100,8 @@ CRITICS = {
 
 def torch_penalty(name, critic, real, fake, noise):
     """Return the penalty by its paper."""
+    if name == "r1_r2":
+        return sum(torch_penalty(part, critic, real, fake, noise) for part in ("r1", "r2"))
     points = {
         "r1": real,
         "r2": fake,

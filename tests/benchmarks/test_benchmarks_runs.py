@@ -25,7 +25,8 @@ def test_a_whole_run_is_taken_apart(small_data):
     assert 0 < numbers["input_share_of_a_step"] < 1
     assert numbers["start_up_seconds"] < numbers["wall_seconds"]
     assert {"pictures", "saving", "logging", "curves and GIF"} <= set(numbers["shares_of_the_wall_time"])
-    assert 0.1 < numbers["peak_gb"] < 4
+    # No upper bound: a process inherits the peak of the one that started it, here of all tests.
+    assert numbers["peak_gb"] > 0.1
 
 
 def test_both_sides_train_the_same_networks(small_data):

@@ -88,6 +88,28 @@ def test_recipe_round_trip(name):
             "config objective.penalty: needs updates.real_and_fake: together",
         ),
         (
+            {"objective": {"loss": "relativistic"}, "updates": {"real_and_fake": "in_turn"}},
+            "config objective.loss: relativistic compares pairs; it needs updates.real_and_fake: together",
+        ),
+        ({"objective": {"penalty_every": 4}}, "config objective.penalty_every: goes with a penalty"),
+        ({"objective": {"penalty": "r1", "penalty_every": 0}}, "config objective.penalty_every: 0 is too small"),
+        ({"updates": {"accumulate": 5}}, "config updates.accumulate: batch_size 64 has no 5 equal parts"),
+        ({"updates": {"accumulate": 2}, "objective": {"penalty": "dragan"}}, "deviation of the whole batch"),
+        ({"generator_optimizer": {"clip_norm": 0}}, "config generator_optimizer.clip_norm: 0.0 must be above 0"),
+        (
+            {"discriminator_optimizer": {"clip_norm": 1}, "precision": "fp16"},
+            "config discriminator_optimizer.clip_norm: goes with precision: fp32",
+        ),
+        ({"generator_optimizer": {"lr_warmup": -1}}, "config generator_optimizer.lr_warmup: -1 is too small"),
+        ({"augmentation": ["cutout", "color"]}, "config augmentation: unknown name 'color'; did you mean colour"),
+        ({"augmentation": ["cutout", "cutout"]}, "config augmentation: cutout, cutout names one of them twice"),
+        ({"augmentation": [1]}, "config augmentation: unknown name"),
+        (
+            {"objective": {"penalty": "r1"}, "discriminator": {"name": "dcgan", "options": {"spectral": True}}},
+            "config objective.penalty: goes without discriminator.options.spectral",
+        ),
+        ({"ema": {"decay": 1}}, r"config ema.decay: 1.0 is not in \[0, 1\)"),
+        (
             {"minutes": 1, "generator_optimizer": {"schedule": "cosine"}},
             "config generator_optimizer.schedule: with minutes, set generator_optimizer.lr_steps as well",
         ),

@@ -37,6 +37,7 @@ def test_linear_critic_has_the_norm_of_its_weights(name, norm, mode):
         "gradient_one_sided": max(norm - 1, 0) ** 2,
         "r1": norm**2 / 2,
         "r2": norm**2 / 2,
+        "r1_r2": norm**2,
         "dragan": (norm - 1) ** 2,
     }[name]
     # Any other norm (over the batch, a channel, a row) of these weights would be another number.

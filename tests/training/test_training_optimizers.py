@@ -118,6 +118,18 @@ def test_drops_are_evenly_spaced_and_as_many_as_asked(lr_steps, drops):
     assert rates == [0.5 ** min(step * (drops + 1) // lr_steps, drops) for step in range(lr_steps + 1)]
 
 
+@pytest.mark.parametrize("updates_per_step", [1, 3])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "linear"])
+def test_warm_up_rises_linearly_to_the_schedule(schedule, updates_per_step):
+    config = config_of("sgd", schedule=schedule, lr_end=0.1, lr_steps=10, lr_warmup=4)
+    _, optimizer = updated(config, updates_per_step)
+    found = [float(optimizer.learning_rate(Tensor([update])).asnumpy()) for update in range(14 * updates_per_step)]
+    whole = [learning_rate(config, min(update / (10 * updates_per_step), 1.0)) for update in range(len(found))]
+    shares = [min(1.0, (update + 1) / (4 * updates_per_step)) for update in range(len(found))]
+    np.testing.assert_allclose(found, np.array(whole) * shares, rtol=1e-6)
+    assert found[0] == pytest.approx(0.01 / (4 * updates_per_step))
+
+
 def test_table_holds_its_last_value():
     schedule = TableSchedule([0.3, 0.2, 0.1])
     rates = [float(schedule(Tensor([step], dtype=None)).asnumpy()) for step in (0, 1, 2, 3, 1000)]
