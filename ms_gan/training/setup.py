@@ -84,7 +84,7 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     plain = build_steps(players, config, compiled=False, updater=averaged)
     if config.mode == "pynative" and not penalised:
         return plain
-    compiled = _as_graphs(build_steps(players, config, compiled=True, updater=averaged), config.jit_level)
+    compiled = as_graphs(build_steps(players, config, compiled=True, updater=averaged), config.jit_level)
     if config.mode == "graph":
         return compiled
     what = "D and G step are" if updates_jointly(config) else "D step is"
@@ -93,7 +93,7 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     return dataclasses.replace(compiled, g_step=plain.g_step, between=plain.between)
 
 
-def _as_graphs(steps: Steps, level: str) -> Steps:
-    """Return the same steps for graph mode; each is compiled when it is first called."""
-    between = _as_graphs(steps.between, level) if steps.between else None
+def as_graphs(steps: Steps, level: str) -> Steps:
+    """Return the same steps for graph mode; each is compiled when it is first called. Shown in a notebook."""
+    between = as_graphs(steps.between, level) if steps.between else None
     return Steps(*(ms.jit(step, jit_level=level) for step in (steps.d_step, steps.g_step, steps.joint_step)), between)
