@@ -1,6 +1,7 @@
 """Shared by all tests: MindSpore's CPU settings, small data, and the command line, in this process or in a child."""
 
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -22,6 +23,10 @@ CADENCES = ("--set", "samples.every=20", "--set", "saving.networks_every=20", "-
 hypothesis.settings.register_profile("short", max_examples=60, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+
+# A shell starts what it puts in the background with SIGINT ignored, and what the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # MindSpore reads its settings when it is imported, so they are made before any test imports it.
 DEVICE = choose_device("cpu", announce=lambda line: None)
