@@ -302,3 +302,11 @@ def test_condensed_error_is_one_short_line(text):
     line = probe.condense(text, width=100)
     assert len(line) <= 100
     assert len(line.splitlines()) <= 1
+
+
+def test_nothing_imports_mindspore_before_the_device_is_chosen():
+    # MindSpore reads its settings when it is imported: too early, and every step takes two to four times as long.
+    names = ("train", "ready", "compare", "profile", "evaluate", "generate", "export", "self_test", "sweep", "report")
+    imports = ", ".join(["ms_gan.cli", *(f"ms_gan.commands.{name}" for name in names)])
+    code = f"import sys, {imports}; sys.exit('mindspore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,7 @@ from ms_gan.data.stream import BatchStream
 
 if TYPE_CHECKING:
     from ms_gan.training.players import Players
-from ms_gan.training.steps import Steps
+    from ms_gan.training.steps import Steps
 
 
 @dataclass(frozen=True)
