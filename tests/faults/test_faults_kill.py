@@ -27,12 +27,15 @@ _WORDS = (
     *("--keep-best", "sliced_wasserstein", "--set", "batch_size=4", "samples.every=4", "saving.networks_every=5"),
     *("saving.networks_keep=2", "evaluation.images=32"),
 )
+_DENSE = ("generator.options.widths=[16,16]", "discriminator.options.widths=[16,16]")
+_CRITIC = ("generator.options.widths=[4,4,4,4]", "discriminator.options.widths=[4,4,4,4]")
 _SMALL = {
-    "mlp": ("generator.options.widths=[16,16]", "discriminator.options.widths=[16,16]"),
-    "dense": ("generator.options.widths=[16,16]", "discriminator.options.widths=[16,16]"),
+    "mlp": _DENSE,
+    "dense": _DENSE,
+    "best_mnist": _DENSE,
     "dcgan": ("generator.options.widths=[4,4]", "discriminator.options.widths=[4,4]"),
-    "wgan": ("generator.options.widths=[4,4,4,4]", "discriminator.options.widths=[4,4,4,4]"),
-    "wgan_gp": ("generator.options.widths=[4,4,4,4]", "discriminator.options.widths=[4,4,4,4]"),
+    "wgan": _CRITIC,
+    "wgan_gp": _CRITIC,
 }
 # Where a kill is aimed at. Without aim, nearly all would hit the start, which takes longest.
 _AIMS = ["start"] * 4 + ["training"] * 6 + ["saving"] * 6 + ["drawing"] * 4
