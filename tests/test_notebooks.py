@@ -76,7 +76,6 @@ def shown_in(outputs: list) -> str:
     return "".join(output.get("data", {}).get("text/html", "") for output in outputs)
 
 
-@pytest.mark.slow
 def test_first_gan_trains_shows_its_gif_and_draws_new_digits(execute):
     outputs = execute("01_first_gan")
     assert "Device: CPU" in text_of(outputs["device"])
@@ -91,7 +90,6 @@ def test_first_gan_trains_shows_its_gif_and_draws_new_digits(execute):
         assert pictures_in(outputs[cell]) == 1
 
 
-@pytest.mark.slow
 def test_graph_against_pynative_measures_and_finds_the_same_bits(execute):
     outputs = execute("02_graph_against_pynative")
     assert "the same bits" in outputs["table"][0]["data"]["text/markdown"]
@@ -99,7 +97,6 @@ def test_graph_against_pynative_measures_and_finds_the_same_bits(execute):
     assert "call 4, 65 rows" in text_of(outputs["small"])
 
 
-@pytest.mark.slow
 def test_three_objectives_train_from_one_seed(execute, digits_folder, tmp_path):
     # Found without being named, as MNIST beside the notebooks is.
     shutil.copytree(digits_folder, tmp_path.parent / "data", dirs_exist_ok=True)

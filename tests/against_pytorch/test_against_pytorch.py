@@ -21,8 +21,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 
 STEPS = 20
 LOSS_TOLERANCE = 1e-4
-# Median of the gradients' gaps. dcgan at batch 64 has 2e-4: MindSpore's batch normalisation sums in float32 where PyTorch's
-# sums in float64, so at that size some ReLU unit takes another side in most updates; without one the gap is 1e-5.
+# Median of the gradients' gaps. dcgan at batch 64 has 2e-4: MindSpore's batch normalisation sums in float32, PyTorch's
+# in float64, so at that size some ReLU unit takes another side in most updates; without one the gap is 1e-5.
 USUAL_GRADIENT_TOLERANCE = 5e-4
 # Of the gradient's norm and of the move's: one ReLU unit that takes another side changes about this much.
 GRADIENT_TOLERANCE, MOVE_TOLERANCE = 0.05, 0.1
