@@ -24,6 +24,8 @@ LOSS_TOLERANCE = 1e-4
 # Median of the gradients' gaps. dcgan at batch 64 has 2e-4: MindSpore's batch normalisation sums in float32, PyTorch's
 # in float64, so at that size some ReLU unit takes another side in most updates; without one the gap is 1e-5.
 USUAL_GRADIENT_TOLERANCE = 5e-4
+# Of the moving means and variances, absolute: 2e-5 in dcgan at batch 64, for the same reason.
+STATISTICS_TOLERANCE = 5e-5
 # Of the gradient's norm and of the move's: one ReLU unit that takes another side changes about this much.
 GRADIENT_TOLERANCE, MOVE_TOLERANCE = 0.05, 0.1
 pytestmark = pytest.mark.usefixtures("mindspore_cpu", "one_thread")
@@ -132,7 +134,7 @@ def follow(recipe, run, steps):
     assert usual < USUAL_GRADIENT_TOLERANCE
     assert found["gradients"] < GRADIENT_TOLERANCE
     assert found["moves"] < MOVE_TOLERANCE
-    assert found["statistics"] < 1e-5
+    assert found["statistics"] < STATISTICS_TOLERANCE
 
 
 @pytest.mark.parametrize(("recipe", "steps"), [("mlp", 20), ("dense", 20), ("dcgan", 20), ("wgan", 4), ("wgan_gp", 4)])
