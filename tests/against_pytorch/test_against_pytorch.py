@@ -21,11 +21,11 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 
 STEPS = 20
 LOSS_TOLERANCE = 1e-4
-# Median of the gradients' gaps. dcgan at batch 64 has 2e-4: MindSpore's batch normalisation sums in float32, PyTorch's
-# in float64, so at that size some ReLU unit takes another side in most updates; without one the gap is 1e-5.
-USUAL_GRADIENT_TOLERANCE = 5e-4
-# Of the moving means and variances, absolute: 2e-5 in dcgan at batch 64, for the same reason.
-STATISTICS_TOLERANCE = 5e-5
+# Of the gradients' gaps (median) and of the moving statistics (absolute).
+USUAL_TOLERANCES = (1e-4, 1e-5)
+# dcgan at batch 64 had 2e-4 and 2e-5, which is why these were chosen: MindSpore's batch normalisation is up to six
+# times as far from float64 as PyTorch's, and some ReLU unit takes another side in most updates.
+LARGE_DCGAN_TOLERANCES = (5e-4, 5e-5)
 # Of the gradient's norm and of the move's: one ReLU unit that takes another side changes about this much.
 GRADIENT_TOLERANCE, MOVE_TOLERANCE = 0.05, 0.1
 pytestmark = pytest.mark.usefixtures("mindspore_cpu", "one_thread")
@@ -131,10 +131,12 @@ def follow(recipe, run, steps):
     )
     assert shadow.updates == steps * (6 if recipe.startswith("wgan") else 2)
     assert found["losses"] < LOSS_TOLERANCE
-    assert usual < USUAL_GRADIENT_TOLERANCE
+    large_dcgan = recipe == "dcgan" and run.config.batch_size == 64
+    of_gradients, of_statistics = LARGE_DCGAN_TOLERANCES if large_dcgan else USUAL_TOLERANCES
+    assert usual < of_gradients
     assert found["gradients"] < GRADIENT_TOLERANCE
     assert found["moves"] < MOVE_TOLERANCE
-    assert found["statistics"] < STATISTICS_TOLERANCE
+    assert found["statistics"] < of_statistics
 
 
 @pytest.mark.parametrize(("recipe", "steps"), [("mlp", 20), ("dense", 20), ("dcgan", 20), ("wgan", 4), ("wgan_gp", 4)])

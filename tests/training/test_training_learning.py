@@ -1,9 +1,11 @@
 """Every recipe learns: in 200 steps generated images come nearer to real ones than the untrained generator's.
 
 The measure is the sliced Wasserstein distance between 500 generated and 500 real images that were not trained on,
-median of those after 100, 120, ... 200 steps: `wgan`, clipped and with Adam as its source has it, swings (0.32 to 0.62
-between 50 and 300 steps on 3 seeds, untrained 0.59), so only the median says where it is. The margin is the factor that
-is asked for, about half of the gain that was measured.
+after 200 steps. The margin is the factor that is asked for, about half of what was measured.
+
+`wgan`, clipped and with Adam as its source has it, swings at this batch size: 0.32 to 0.62 between 50 and 300 steps on
+3 seeds, untrained 0.59; with seed 1 the median of steps 160 to 200 is 0.62. So only the median over 100 to 200 is
+asked for (0.49), with a small margin: it shows less than the other four.
 """
 
 import numpy as np
@@ -32,9 +34,9 @@ def distance(run, real):
 @pytest.mark.parametrize(
     ("recipe", "batch_size", "factor"),
     [
-        ("mlp", 64, 1.6),
-        ("dense", 32, 1.2),
-        pytest.param("dcgan", 16, 1.25, marks=slow),
+        ("mlp", 64, 1.8),
+        ("dense", 32, 1.3),
+        pytest.param("dcgan", 16, 1.4, marks=slow),
         pytest.param("wgan", 16, 1.1, marks=slow),
         pytest.param("wgan_gp", 16, 1.5, marks=slow),
     ],
@@ -43,7 +45,8 @@ def test_200_steps_learn(recipe, batch_size, factor):
     run = SmallRun(small_config(recipe, f"batch_size={batch_size}", steps=200), digits_for(recipe, 2000))
     real = scaled(digits_for(recipe, 500, seed=6))
     before = distance(run, real)
-    after = float(np.median([distance(run.train(steps), real) for steps in range(100, 201, 20)]))
+    measured_at = range(100, 201, 20) if recipe == "wgan" else (200,)
+    after = float(np.median([distance(run.train(steps), real) for steps in measured_at]))
     floor = sliced_wasserstein(scaled(digits_for(recipe, 500, seed=7)), real)
     black = sliced_wasserstein(np.full_like(real, -1), real)
     print(f"{recipe}: {before:.3f} untrained, {after:.3f} trained, black {black:.3f}, real images {floor:.3f}")
