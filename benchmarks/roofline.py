@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""What a step of a dense recipe costs at least on this machine: its products and its optimizer, each at full speed.
+"""What a step costs at least on this machine: its products, what its other operators move, and its optimizer.
 
 See docs/benchmarks.md.
 """
 
 import argparse
 import math
+import re
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # The benchmarks work without an installation.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,19 +23,58 @@ import numpy as np
 
 from benchmarks.process import Side, medians
 from benchmarks.report import circumstances, claim, headline, leave, run, table
-from ms_gan.config import Config, load_config, recipe_names
+from ms_gan.commands.audit_graphs import graphs_of_steps
+from ms_gan.config import Config, config_text, load_config, recipe_names
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
+from ms_gan.files import write_atomically
 from ms_gan.names import unknown_name
 
 # Weight, gradient and both moments are read, weight and moments written, 4 bytes each.
 _ADAM_BYTES = 28
 _LARGE = 2048
-# Products of one call, so that the call itself hardly counts.
-_AT_ONCE = 8
+# Products of one call, so that the call itself hardly counts; fewer where they are large.
+_AT_ONCE, _NUMBERS_AT_ONCE = 8, 2**22
+_ROUNDS = 5
+_PRODUCTS = ("MatMul", "MatMulExt", "BatchMatMul")
+# They hand on what there is, or belong to the graph.
+_NOTHING_MOVED = ("Reshape", "ExpandDims", "TupleGetItem", "MakeTuple", "UpdateState", "Load", "Depend", "TensorMove")
+_NODE = re.compile(
+    r"^  %\d+\(.*?\) = (?:PrimFunc_)?([A-Za-z]\w*)\((.*)\).*\n      : \((.*)\) -> \((.*)\)$", re.MULTILINE
+)
+_SHAPE = re.compile(r"Tensor\[Float32\]\]?, \(([\d, ]*)\)")
 
-# (rows, inputs, outputs): x (rows, inputs) @ weight (outputs, inputs)^T and its two derivatives.
-Layer = tuple[int, int, int]
+
+class Product(NamedTuple):
+    """A matrix product: shapes of both factors as they lie in memory, and whether each is transposed."""
+
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    flags: tuple[bool, bool]
+
+    def flop(self) -> float:
+        """Return how many multiplications and additions it is."""
+        return 2.0 * math.prod(self.left) * self.columns()
+
+    def columns(self) -> int:
+        """Return the columns of the result."""
+        return self.right[-2 if self.flags[1] else -1]
+
+    def numbers(self) -> int:
+        """Return how many numbers the largest of its three matrices has."""
+        result = math.prod(self.left[:-2]) * self.left[-1 if self.flags[0] else -2] * self.columns()
+        return max(math.prod(self.left), math.prod(self.right), result)
+
+
+class Work(NamedTuple):
+    """What a step does."""
+
+    products: Counter
+    """How often each product."""
+    moved: float
+    """Bytes that its other operators read and write, but for the optimizer."""
+    updated: float
+    """Weights that Adam updates, with repetitions."""
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
@@ -42,12 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             raise UserError(unknown_name("--recipe", name, recipe_names()))
     claim(options.json)
     facts = circumstances()
+    work = {name: work_of(name) for name in options.recipe}
     activate(choose_device("cpu", announce=lambda line: None))
-    peak = _gflops([("forward", (_LARGE, _LARGE, _LARGE))])
-    stream = _adam_gbs(8_000_000)
-    recipes = {name: _recipe(name, peak, stream) for name in options.recipe}
-    result = {**facts, "product_gflops": peak, "adam_gbs": stream, "recipes": recipes}
+    speeds, recipes = _measure(work)
+    result = {**facts, **speeds, "recipes": recipes}
     print(headline(facts))
+    peak, stream = speeds["product_gflops"], speeds["adam_gbs"]
     print(f"\nA product of {_LARGE} x {_LARGE} matrices: {peak:.0f} GFLOP/s. Adam: {stream:.0f} GB/s.\n")
     print(_table(recipes))
     leave(options.json, result)
@@ -56,107 +99,126 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipe", nargs="+", default=["mlp", "dense"], help="recipes of dense layers (mlp dense)")
+    parser.add_argument("--recipe", nargs="+", default=["mlp", "dense", "dcgan"], help="recipes (mlp dense dcgan)")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there")
     return parser
 
 
-def _recipe(name: str, peak: float, stream: float) -> dict[str, float]:
+def work_of(recipe: str) -> Work:
+    """Return what a step of a recipe does, as MindSpore's graphs for the CPU have it."""
     # A schedule would need the length of a run.
-    config = load_config(name, [f"{role}_optimizer.schedule=constant" for role in ("generator", "discriminator")])
-    products, weights = step_of(config)
-    gflop = sum(2e-9 * math.prod(shape) for _, shape in products)
-    updates = 2 if config.updates.real_and_fake == "in_turn" else 1
-    moved = (weights[0] + updates * config.updates.d_steps * weights[1]) * _ADAM_BYTES
-    with Side("ms_gan", name) as side:
-        step = medians([side.measure(1.0, 3) for _ in range(7)])
+    config = load_config(recipe, [f"{role}_optimizer.schedule=constant" for role in ("generator", "discriminator")])
+    with tempfile.TemporaryDirectory(prefix="ms_gan-roofline-") as temporary:
+        path = Path(temporary) / f"{recipe}.yaml"
+        write_atomically(path, config_text(config))
+        graphs = graphs_of_steps(path, Path(temporary), "cpu")
+    return added(work_of_graph(graph) for name, graph in graphs.items() for _ in range(_times(name, config)))
+
+
+def _times(name: str, config: Config) -> int:
+    """Return how often a step has this one of its updates."""
+    return config.updates.d_steps - config.latent.shared if name == "D" else 1
+
+
+def added(several: Iterable[Work]) -> Work:
+    """Return all of them as one."""
+    found = list(several)
+    products = sum((work.products for work in found), Counter())
+    return Work(products, sum(work.moved for work in found), sum(work.updated for work in found))
+
+
+def work_of_graph(graph: str) -> Work:
+    """Return what one of MindSpore's graphs does; of its text every operator with its types is read."""
+    products, moved, updated = Counter(), 0.0, 0.0
+    for operator, arguments, inputs, outputs in _NODE.findall(graph):
+        shapes = [_shape(text) for text in _SHAPE.findall(inputs)]
+        if operator in _PRODUCTS:
+            left, right = shapes
+            flags = re.findall(r"Bool\(([01])\)", arguments) or "00"
+            products[Product(left, right, (flags[0] == "1", flags[1] == "1"))] += 1
+        elif operator == "Adam":
+            updated += math.prod(shapes[0])
+        elif operator not in _NOTHING_MOVED:
+            moved += 4.0 * sum(map(math.prod, [*shapes, *map(_shape, _SHAPE.findall(outputs))]))
+    return Work(products, moved, updated)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(int(length) for length in text.split(",") if length.strip())
+
+
+def _measure(work: dict[str, Work]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Return the speeds of this machine, and of each recipe the parts of a step at those speeds.
+
+    Step, products and Adam are measured in turn, so that all of them meet the same machine; medians are taken.
+    """
+    square = Product((_LARGE, _LARGE), (_LARGE, _LARGE), (False, False))
+    timers = {product: _timer(product) for product in {square}.union(*(entry.products for entry in work.values()))}
+    adam, moved = _adam_timer(8_000_000)
+    found: dict[str, list[float]] = defaultdict(list)
+    with ExitStack() as stack:
+        sides = {name: stack.enter_context(Side("ms_gan", name)) for name in work}
+        for _ in range(_ROUNDS):
+            found["peak"].append(square.flop() / timers[square]() / 1e9)
+            found["stream"].append(moved / adam())
+            for name, entry in work.items():
+                found[f"{name} step"] += medians([sides[name].measure(1.0, 3)])
+                seconds = sum(timers[product]() * count for product, count in entry.products.items())
+                found[f"{name} products"].append(1e3 * seconds)
+    middle = {name: float(np.median(values)) for name, values in found.items()}
+    recipes = {name: _bounds(entry, name, middle) for name, entry in work.items()}
+    return {"product_gflops": middle["peak"], "adam_gbs": middle["stream"]}, recipes
+
+
+def _bounds(work: Work, name: str, middle: dict[str, float]) -> dict[str, float]:
+    """Return the parts of a step, each at the speed of this machine."""
+    gflop = sum(product.flop() * count for product, count in work.products.items()) / 1e9
+    peak, stream, shaped, step = (middle[key] for key in ("peak", "stream", f"{name} products", f"{name} step"))
     found = {
         "gflop": gflop,
         "products_at_peak_ms": 1e3 * gflop / peak,
-        "products_as_shaped_ms": 1e3 * gflop / _gflops(products),
-        "adam_mb": moved / 1e6,
-        "adam_ms": moved / 1e6 / stream,
-        "step_ms": float(np.median(step)),
+        "products_as_shaped_ms": shaped,
+        "others_mb": work.moved / 1e6,
+        "others_ms": work.moved / 1e6 / stream,
+        "adam_mb": _ADAM_BYTES * work.updated / 1e6,
+        "adam_ms": _ADAM_BYTES * work.updated / 1e6 / stream,
+        "step_ms": step,
     }
-    return found | {"share": (found["products_as_shaped_ms"] + found["adam_ms"]) / found["step_ms"]}
+    bound = found["products_as_shaped_ms"] + found["others_ms"] + found["adam_ms"]
+    return found | {"share": bound / step}
 
 
-def step_of(config: Config) -> tuple[list[tuple[str, Layer]], tuple[int, int]]:
-    """Return the products of a step, each "forward", "weights" (a derivative) or "inputs", and the weights of G and D.
-
-    Raises
-    ------
-    UserError
-        If the recipe has other layers than dense ones.
-    """
-    from mindspore import nn
-
-    from ms_gan.networks import ImageShape
-    from ms_gan.training.setup import build_players
-
-    players = build_players(config, ImageShape(1, 28))
-    layers = []
-    for network in (players.generator, players.discriminator):
-        dense = [cell for _, cell in network.cells_and_names() if isinstance(cell, nn.Dense)]
-        products = [p for p in network.trainable_params() if p.ndim > 1]
-        if len(products) != len(dense):
-            raise UserError(f"--recipe {config.recipe}: has other layers than dense ones; there are mlp and dense")
-        layers.append([(cell.in_channels, cell.out_channels) for cell in dense])
-    g, d = layers
-    batch, in_turn = config.batch_size, config.updates.real_and_fake == "in_turn"
-    found = [] if config.latent.shared else [("forward", (batch, *layer)) for layer in g]
-    for _ in range(config.updates.d_steps):
-        for rows in (batch, batch) if in_turn else (2 * batch,):
-            found += [(kind, (rows, *layer)) for layer in d for kind in ("forward", "weights")]
-            found += [("inputs", (rows, *layer)) for layer in d[1:]]
-    found += [(kind, (batch, *layer)) for layer in g for kind in ("forward", "weights")]
-    found += [("inputs", (batch, *layer)) for layer in g[1:]]
-    found += [(kind, (batch, *layer)) for layer in d for kind in ("forward", "inputs")]
-    counts = [sum(p.size for p in network.trainable_params()) for network in (players.generator, players.discriminator)]
-    return found, (counts[0], counts[1])
-
-
-def _gflops(products: list[tuple[str, Layer]]) -> float:
-    """Return the speed of MindSpore's kernel over these products, each measured by itself."""
-    work = sum(2e-9 * math.prod(shape) for _, shape in products)
-    seconds = {product: _product_seconds(*product) for product in set(products)}
-    return work / sum(seconds[product] for product in products)
-
-
-def _product_seconds(kind: str, shape: Layer) -> float:
+def _timer(product: Product) -> Callable[[], float]:
+    """Return what measures how many seconds MindSpore's kernel takes."""
     import mindspore as ms
     from mindspore import Tensor, ops
 
-    rows, inputs, outputs = shape
-    left, right, flags = {
-        "forward": ((rows, inputs), (outputs, inputs), (False, True)),
-        "weights": ((rows, outputs), (rows, inputs), (True, False)),
-        "inputs": ((rows, outputs), (outputs, inputs), (False, False)),
-    }[kind]
     random = np.random.default_rng(1)
-    several = [Tensor(random.standard_normal(left, dtype=np.float32)) for _ in range(_AT_ONCE)]
-    one, product = Tensor(random.standard_normal(right, dtype=np.float32)), ops.MatMul(*flags)
+    count = min(_AT_ONCE, max(1, _NUMBERS_AT_ONCE // product.numbers()))
+    several = tuple(Tensor(random.standard_normal(product.left, dtype=np.float32)) for _ in range(count))
+    one = Tensor(random.standard_normal(product.right, dtype=np.float32))
+    operator = (ops.MatMul if len(product.left) == 2 else ops.BatchMatMul)(*product.flags)
 
     @ms.jit
     def multiply(factors: tuple[Tensor, ...], other: Tensor) -> tuple[Tensor, ...]:
-        return tuple([product(factor, other) for factor in factors])
+        return tuple([operator(factor, other) for factor in factors])
 
-    return _seconds(lambda: multiply(tuple(several), one)[-1].asnumpy()) / _AT_ONCE
+    return lambda: _seconds(lambda: multiply(several, one)[-1].asnumpy()) / count
 
 
-def _adam_gbs(count: int) -> float:
-    """Return how many GB/s MindSpore's Adam moves."""
+def _adam_timer(count: int) -> tuple[Callable[[], float], float]:
+    """Return what measures how many seconds MindSpore's Adam takes for so many weights, and the GB that it moves."""
     from mindspore import Parameter, Tensor, nn
 
     weight = Parameter(Tensor(np.zeros(count, np.float32)), name="weight")
     optimizer, gradient = nn.Adam([weight], 1e-9), Tensor(np.ones(count, np.float32))
-    return _ADAM_BYTES * count / 1e9 / _seconds(lambda: optimizer((gradient,)) and weight.asnumpy()[0])
+    return lambda: _seconds(lambda: optimizer((gradient,)) and weight.asnumpy()[0]), _ADAM_BYTES * count / 1e9
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Return the median time of `work`, of 15 after two."""
+    """Return the median time of `work`, of 5 after two."""
     times = []
-    for _ in range(17):
+    for _ in range(7):
         began = time.perf_counter()
         work()
         times.append(time.perf_counter() - began)
@@ -164,13 +226,15 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _table(recipes: dict[str, dict[str, float]]) -> str:
-    head = ["recipe", "GFLOP of a step", "products at that speed, ms", "as they are shaped, ms", "Adam, MB", "Adam, ms"]
+    head = ["recipe", "GFLOP of a step", "products at that speed, ms", "as they are shaped, ms", "others, MB", "ms"]
     rows = [
         [
             f"`{name}`",
             f"{found['gflop']:.2f}",
             f"{found['products_at_peak_ms']:.1f}",
             f"{found['products_as_shaped_ms']:.1f}",
+            f"{found['others_mb']:.0f}",
+            f"{found['others_ms']:.1f}",
             f"{found['adam_mb']:.0f}",
             f"{found['adam_ms']:.1f}",
             f"{found['step_ms']:.1f}",
@@ -178,7 +242,7 @@ def _table(recipes: dict[str, dict[str, float]]) -> str:
         ]
         for name, found in recipes.items()
     ]
-    return table([*head, "step, ms", "products and Adam, of the step"], rows)
+    return table([*head, "Adam, MB", "ms", "step, ms", "all this, of the step"], rows)
 
 
 if __name__ == "__main__":

@@ -7,24 +7,25 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ms_gan.config import Config, load_config
+from ms_gan.data.configured import fitted
 from ms_gan.data.digits import render_colour_digits, render_digits
-from ms_gan.data.images import ImageSet
-from ms_gan.data.stream import BatchStream
+from ms_gan.data.images import DIGITS, ImageSet
 
 RECIPES = ("mlp", "dense", "dcgan", "wgan", "wgan_gp")
 COLOUR = ("wgan", "wgan_gp")
 
 
-def image_set(images: np.ndarray) -> ImageSet:
-    """Wrap uint8 images (N, C, H, W)."""
-    return ImageSet(images, None, (), "raw", "memory", "")
+def image_set(images: np.ndarray, labels: np.ndarray | None = None) -> ImageSet:
+    """Wrap uint8 images (N, C, H, W), and which digits they are."""
+    return ImageSet(images, labels, () if labels is None else DIGITS, "raw", "memory", "")
 
 
 def digits_for(recipe: str, count: int, seed: int = 5) -> ImageSet:
     """Return built-in digits of the shape that the recipe is published for: 28x28 grey or 32x32 colour."""
     if recipe in COLOUR:
-        return image_set(render_colour_digits(count, seed)[0])
-    return image_set(render_digits(count, seed)[0][:, None])
+        return image_set(*render_colour_digits(count, seed))
+    images, labels = render_digits(count, seed)
+    return image_set(images[:, None], labels)
 
 
 def small_config(recipe: str, *settings: str, steps: int = 30) -> Config:
@@ -48,10 +49,8 @@ class SmallRun:
         from ms_gan.training.setup import build_players, prepare_steps
 
         shape = ImageShape(*self.images.images.shape[1:3])
+        self.config, self.stream = fitted(self.config, self.images)
         self.players = build_players(self.config, shape)
-        self.stream = BatchStream(
-            self.images, self.config.batch_size, self.config.data.images_per_epoch, self.config.seed
-        )
         self.steps = prepare_steps(self.players, self.config, shape, self.announced.append)
         self.position, self.compiled, self.start = Position(), self.steps, self.state()
 
@@ -89,6 +88,16 @@ class SmallRun:
         pass
 
     on_samples = on_networks = on_state = on_step
+
+
+def differing(one: SmallRun, other: SmallRun) -> list[str]:
+    """Return what of the state and of the records of two runs has not the same bits."""
+    ours, theirs = one.state(), other.state()
+    assert ours.keys() == theirs.keys()
+    found = [name for name in ours if ours[name].tobytes() != theirs[name].tobytes()]
+    return found + [
+        f"record {i}" for i, pair in enumerate(zip(one.records, other.records, strict=True)) if pair[0] != pair[1]
+    ]
 
 
 @functools.cache

@@ -46,6 +46,14 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--num", type=int, metavar="N", help="number of images (as many as the grid holds, or 25)")
     parser.add_argument("--grid", type=grid, metavar="RxC", help="rows x columns, for example 5x5")
     parser.add_argument("--seed", type=int, help="the latents follow from it (1)")
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("--class", dest="classes", type=lambda word: [word], metavar="NAME", help="draw this class")
+    asked.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        help="draw each of these (also 0-9) in a panel of its own, --num of each",
+    )
     parser.add_argument("--out", default="generated.png", metavar="PATH", help="FILE.png, FILE.npy, or a folder")
     parser.add_argument("--config", metavar="NAME", help="recipe of a checkpoint outside a run folder")
     parser.add_argument("--training-grid", action="store_true", help="exactly the grid that the training draws")
@@ -83,12 +91,14 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
 
 def run_generate(options: argparse.Namespace) -> None:
     """Draw images."""
-    from ms_gan.commands.generate import find_generator, generate
+    from ms_gan.commands.generate import classes_of, find_generator, generate
     from ms_gan.device import activate, choose_device
 
-    if options.training_grid and any(given is not None for given in (options.num, options.grid, options.seed)):
+    fixed = (options.num, options.grid, options.seed, options.classes)
+    if options.training_grid and any(given is not None for given in fixed):
         raise UserError(
-            "--training-grid: number, grid and seed are those of the training; leave out --num, --grid, --seed"
+            "--training-grid: number, grid, seed and classes are those of the training; leave out --num, --grid, "
+            "--seed, --class"
         )
     _say_average(find_generator(options.source, options.config)[0])
     activate(choose_device(options.device, require_ascend=options.require_ascend))
@@ -103,6 +113,7 @@ def run_generate(options: argparse.Namespace) -> None:
         training_grid=options.training_grid,
         latent_scales=options.latent_scale,
         batch_statistics=options.batch_statistics,
+        classes=classes_of(options.classes or ()),
     )
     _tell(written)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ms_gan.commands.audit_graphs import operators_of_steps
+from ms_gan.commands.audit_graphs import graphs_of_steps, operators_of
 from ms_gan.commands.results import result_folder
 from ms_gan.config import config_text, load_config, recipe_names
 from ms_gan.device import activate, choose_device, describe_machine
@@ -61,8 +61,8 @@ def audit(
             graphs.mkdir()
             recipe = graphs / f"{config.recipe}.yaml"
             write_atomically(recipe, config_text(config))
-            for step, operators in operators_of_steps(recipe, graphs).items():
-                steps[f"{config.recipe} {step}"] = operators
+            for step, graph in graphs_of_steps(recipe, graphs, "native").items():
+                steps[f"{config.recipe} {step}"] = operators_of(graph)
     operators = sorted(set().union(*steps.values()))
     # For the docstrings alone: nothing is computed in this process.
     activate(choose_device("cpu", announce=lambda line: None))

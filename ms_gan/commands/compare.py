@@ -121,6 +121,7 @@ def _check(steps: int, repeats: int, stock: bool, stock_steps: int | None) -> No
 def _check_stock(config: Config) -> None:
     """Raise UserError for what the stock script does not have."""
     used = {
+        "conditional": config.conditional,
         "ema.decay": bool(config.ema.decay),
         "augmentation": bool(config.augmentation),
         "objective.penalty_every": config.objective.penalty_every > 1,

@@ -13,7 +13,7 @@ from ms_gan.commands.evaluation_source import FEWEST, Source, described, find_so
 from ms_gan.commands.generate import load_generator
 from ms_gan.commands.references import RealImages, draw_sample, load_real_images
 from ms_gan.commands.report import finish_report
-from ms_gan.data.stream import fixed_latents
+from ms_gan.data.classes import drawing_latents
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.evaluation import classes
@@ -93,9 +93,12 @@ def evaluate(
         announce(f"{count:,} images of either kind, not {num:,}: there are no more")
     activate(choice)
     chosen = choose_extractor(extractor, real.train, real.test, announce)
-    images = _generated(found, count, seed, config, announce)
+    images, asked = _generated(found, count, seed, config, announce)
     samples = _samples(real, images, count, seed, chosen, announce)
     result = _result(found, real, samples, chosen, count, seed)
+    if asked and set(asked) <= set(chosen.class_names):
+        wanted = np.resize([chosen.class_names.index(name) for name in asked], count)
+        result["classes"]["as_asked"] = round(float((samples["fake"].classes == wanted).mean()), 6)
     result["seconds"] = round(time.perf_counter() - began, 1)
     for line in [*(f"Note: {notice}" for notice in real.notices), "", *table(result)]:
         announce(line)
@@ -115,16 +118,16 @@ def _count(num: int, source: Source, real: RealImages) -> int:
 
 def _generated(
     source: Source, count: int, seed: int, config: str | None, announce: Callable[[str], None]
-) -> np.ndarray:
-    """Return `count` generated images, uint8."""
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return `count` generated images, uint8, and the classes that were asked for in turn, if any were."""
     if source.samples is not None:
-        return source.samples[:count]
+        return source.samples[:count], ()
     from ms_gan.commands.drawing import draw_images
 
     announce(f"Drawing {count:,} images from {source.path}")
     generator, settings = load_generator(source.path, config)
-    images = draw_images(generator, fixed_latents(seed, count, settings.latent.size))
-    return np.ascontiguousarray(to_pixels(images).transpose(0, 3, 1, 2))
+    images = draw_images(generator, drawing_latents(settings, seed, count))
+    return np.ascontiguousarray(to_pixels(images).transpose(0, 3, 1, 2)), settings.class_names
 
 
 def _samples(

@@ -1,5 +1,6 @@
 """`ms-gan export`: a generator as a file that others can run; `ms-gan draw`: pictures from such a file."""
 
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -10,7 +11,6 @@ import numpy as np
 
 import ms_gan
 from ms_gan.commands.generate import check_wish, find_generator, layout, load_generator, write_images
-from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.exported import load_exported
 from ms_gan.exported.reading import check_format, format_of
@@ -59,6 +59,7 @@ def export(
     from ms_gan.commands.summary import image_shape
     from ms_gan.exported.layers import arrays
     from ms_gan.exported.writing import Trained, write_exported
+    from ms_gan.networks.configured import latent_length
     from ms_gan.networks.kit import plain_layers
 
     path, _ = find_generator(source, config)
@@ -68,7 +69,7 @@ def export(
         raise UserError(f"{path}: holds numbers that are not finite; take a checkpoint from before it diverged")
     with plain_layers():
         plain, _ = load_generator(path, config)
-    trained = Trained(network, plain, settings.latent.size, image_shape(settings))
+    trained = Trained(network, plain, latent_length(settings), image_shape(settings))
     try:
         with tempfile.TemporaryDirectory(prefix="ms_gan-") as folder:
             draft = Path(folder) / f"generator.{kind}"
@@ -126,7 +127,7 @@ def draw(
     given = _read_latents(Path(latents)) if isinstance(latents, str | Path) else latents
     rows, columns = layout(num if given is None else len(given), grid)
     generator = load_exported(file)
-    images = generator(fixed_latents(seed, num, generator.latent_size) if given is None else given)
+    images = generator(generator.latents(seed, num) if given is None else given)
     return write_images(Path(out), images, rows, columns)
 
 
@@ -136,7 +137,7 @@ def _compare(draft: Path, kind: str, path: Path, trained: Any) -> str:
     from ms_gan.exported.layers import exact_images
 
     exported = load_exported(draft)
-    latents = [fixed_latents(seed, count, exported.latent_size) for seed, count in enumerate(_BATCHES)]
+    latents = [exported.latents(seed, count) for seed, count in enumerate(_BATCHES)]
     drawn = [draw_images(trained.network, batch) for batch in latents]
     found = [exported(batch) for batch in latents]
     counts = ", ".join(map(str, _BATCHES[:-1])) + f" and {_BATCHES[-1]}"
@@ -164,6 +165,9 @@ def _metadata(path: Path, config: str | None, settings: Any, trained: Any) -> di
 
     from ms_gan.commands.evaluation_source import described, find_source
 
+    distribution = "N(0, 1)"
+    if settings.class_names:
+        distribution += f", then {math.sqrt(settings.latent.size):g} for the class and 0 for the others"
     return {
         "ms_gan": ms_gan.__version__,
         "mindspore": mindspore.__version__,
@@ -171,7 +175,11 @@ def _metadata(path: Path, config: str | None, settings: Any, trained: Any) -> di
         "recipe": settings.recipe,
         "generator": settings.generator.name,
         "checkpoint": described(find_source(path, {}, config)),
-        "latents": {"size": trained.latent_size, "distribution": "N(0, 1)"},
+        "latents": {
+            "size": trained.latent_size,
+            "distribution": distribution,
+            "classes": list(settings.class_names),
+        },
         "images": {"shape": [trained.image.channels, trained.image.size, trained.image.size], "range": [-1, 1]},
     }
 

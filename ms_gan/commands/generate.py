@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ms_gan.config import Config, load_config
+from ms_gan.data.classes import asking, drawing_latents
 from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.files import atomic_file
+from ms_gan.names import unknown_name
 from ms_gan.pictures.grid import save_grid, save_labelled
 from ms_gan.runs.folder import RunFolder
 
@@ -42,12 +44,11 @@ def load_generator(source: str | Path, config: str | None = None):
         If there is no checkpoint, or it is of another network.
     """
     from ms_gan.commands.summary import image_shape
-    from ms_gan.networks import build_generator
+    from ms_gan.networks.configured import generator_of
     from ms_gan.runs.checkpoints import load_network
 
     path, settings = find_generator(source, config)
-    network = settings.generator
-    generator = build_generator(network.name, settings.latent.size, image_shape(settings), network.options)
+    generator = generator_of(settings, image_shape(settings))
     load_network(path, generator)
     return generator.set_train(), settings
 
@@ -79,6 +80,7 @@ def generate(
     training_grid: bool = False,
     latent_scales: Sequence[float] = (),
     batch_statistics: bool = False,
+    classes: Sequence[str] = (),
 ) -> list[Path]:
     """Draw images from a generator and write them.
 
@@ -87,7 +89,7 @@ def generate(
     source : path-like
         A run folder or a checkpoint.
     num : int
-        Number of images.
+        Number of images, of each class where `classes` are given.
     grid : (int, int), optional
         Rows and columns of the picture; None: as square as possible.
     seed : int
@@ -103,6 +105,9 @@ def generate(
         Draw one labelled picture with a grid for each factor of the same latents.
     batch_statistics : bool
         Normalise by the statistics of the whole drawing, as in training, rather than by the moving ones.
+    classes : sequence of str
+        Draw these classes of a conditional run, all from the same latents; several as one labelled picture. Empty: the
+        classes in turn.
 
     Returns
     -------
@@ -124,12 +129,44 @@ def generate(
         samples = settings.samples
         num, grid, seed = samples.rows * samples.columns, (samples.rows, samples.columns), samples.seed
     rows, columns = layout(num, grid)
-    latents = fixed_latents(seed, num, settings.latent.size)
-    out = Path(out)
+    out, latents = Path(out), drawing_latents(settings, seed, num)
+    if classes:
+        own = fixed_latents(seed, num, settings.latent.size)
+        numbers = [_number(name, settings.class_names) for name in classes]
+        known = len(settings.class_names)
+        latents = np.concatenate([asking(own, np.full(num, number), known) for number in numbers])
     if latent_scales:
-        return [_scales(generator, latents, latent_scales, rows, columns, out)]
+        if len(classes) > 1:
+            raise UserError("--latent-scale: goes with one --class, not with several --classes")
+        size = settings.latent.size
+        scaled = [np.concatenate([np.float32(s) * latents[:, :size], latents[:, size:]], axis=1) for s in latent_scales]
+        return [_scales(generator, scaled, latent_scales, rows, columns, out)]
     images = draw_images(generator, latents, batch_statistics=batch_statistics)
+    if len(classes) > 1 and out.suffix.lower() == ".png":
+        panels = list(zip(classes, np.split(images, len(classes)), strict=True))
+        save_labelled(out, panels, rows, columns, title="Drawn as asked: one class a panel, from the same latents")
+        return [out]
     return write_images(out, images, rows, columns)
+
+
+def _number(name: str, names: Sequence[str]) -> int:
+    if not names:
+        raise UserError("--class: this run draws no classes on request; train with --set conditional=true")
+    if name not in names:
+        raise UserError(unknown_name("--class", name, names))
+    return names.index(name)
+
+
+def classes_of(words: Sequence[str]) -> list[str]:
+    """Return class names from words as given after ``--classes``: names, and ranges of numbers such as 0-9."""
+    found = []
+    for word in words:
+        first, dash, last = word.partition("-")
+        if dash and first.isdecimal() and last.isdecimal() and int(last) - int(first) in range(1000):
+            found += [str(number) for number in range(int(first), int(last) + 1)]
+        else:
+            found.append(word)
+    return found
 
 
 def check_wish(num: int, seed: int) -> None:
@@ -168,16 +205,16 @@ def write_images(out: Path, images: np.ndarray, rows: int, columns: int) -> list
     return paths
 
 
-def _scales(generator, latents, scales: Sequence[float], rows: int, columns: int, out: Path) -> Path:
-    """Draw recipe 2's study: the same latents, scaled, normalised by the batch and by the moving statistics."""
+def _scales(generator, scaled, scales: Sequence[float], rows: int, columns: int, out: Path) -> Path:
+    """Draw recipe 2's study: the same latents scaled, normalised by the batch and by the moving statistics."""
     from ms_gan.commands.drawing import draw_images
 
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: --latent-scale draws one picture; its name must end in .png")
     panels = []
     for statistics, batch in (("batch", True), ("moving", False)):
-        for scale in scales:
-            images = draw_images(generator, np.float32(scale) * latents, batch_statistics=batch)
+        for scale, latents in zip(scales, scaled, strict=True):
+            images = draw_images(generator, latents, batch_statistics=batch)
             panels.append((f"z x {scale:g}\n{statistics} statistics", images))
     save_labelled(out, panels, rows, columns, title="Latents z from N(0, 1), scaled before the generator sees them")
     return out

@@ -7,6 +7,7 @@ import numpy as np
 
 from ms_gan.commands.drawing import draw_images
 from ms_gan.commands.generate import load_generator
+from ms_gan.data.classes import asking
 from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.pictures.animation import save_gif, save_strip
@@ -53,7 +54,8 @@ def interpolate(
     source, config
         As for :func:`ms_gan.commands.generate.load_generator`.
     seeds : sequence of int
-        At least two seeds; each stands for the first latent that `generate --seed` draws.
+        At least two seeds; each stands for the first latent that `generate --seed` draws. A conditional run is asked
+        for one class after the other, a seed each, and for their mixture on the way.
     frames : int
         Pictures on the way from one seed to the next, both ends included, at least 2.
     out : path-like
@@ -77,16 +79,24 @@ def interpolate(
     if any(not 0 <= seed < 2**32 for seed in seeds):
         raise UserError("--seeds: must be from 0 to 4294967295")
     generator, settings = load_generator(source, config)
-    ends = [fixed_latents(seed, 1, settings.latent.size)[0] for seed in seeds]
     moving = out.suffix.lower() == ".gif"
-    ways = list(zip(ends, [*ends[1:], ends[0]] if moving else ends[1:], strict=moving))
+    stations, size, classes = [*seeds, seeds[0]] if moving else [*seeds], settings.latent.size, settings.class_names
+    numbers = np.arange(len(stations)) % len(seeds) % max(1, len(classes))
+    ends = np.concatenate([fixed_latents(seed, 1, size) for seed in stations])
+    asked = asking(ends, numbers, len(classes))[:, size:]
     shares = np.linspace(0, 1, frames)
-    latents = [spherical(start, end, share) for start, end in ways for share in shares]
+    latents = [
+        np.concatenate([spherical(ends[i], ends[i + 1], share), (1 - share) * asked[i] + share * asked[i + 1]])
+        for i in range(len(stations) - 1)
+        for share in shares
+    ]
     images = draw_images(generator, np.asarray(latents, np.float32))
     if not moving:
-        save_strip(out, images, rows=len(ways))
+        save_strip(out, images, rows=len(stations) - 1)
         return out
-    names = [str(seed) for seed in (*seeds, seeds[0])]
-    captions = [f"seed {names[i]} to {names[i + 1]}" for i in range(len(ways)) for _ in shares]
+    names = [f"seed {seed}" for seed in stations]
+    if classes:
+        names = [f"{name} as {classes[number]}" for name, number in zip(names, numbers, strict=True)]
+    captions = [f"{names[i]} to {names[i + 1]}" for i in range(len(stations) - 1) for _ in shares]
     save_gif(out, [tile(image[None], 1, 1, scale=10) for image in images], captions, _SECONDS_PER_FRAME)
     return out

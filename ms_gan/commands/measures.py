@@ -5,7 +5,8 @@ from mindspore import nn
 
 from ms_gan.commands.drawing import draw_images
 from ms_gan.config import Config
-from ms_gan.data.stream import fixed_latents, generator_for
+from ms_gan.data.classes import drawing_latents
+from ms_gan.data.stream import generator_for
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.evaluation.diversity import Diversity
 
@@ -29,7 +30,7 @@ class Measures:
     def __init__(self, config: Config, real: np.ndarray, generator: nn.Cell):
         self._config, self._generator = config, generator
         samples = config.samples
-        self._grid_latents = fixed_latents(samples.seed, samples.rows * samples.columns, config.latent.size)
+        self._grid_latents = drawing_latents(config, samples.seed, samples.rows * samples.columns)
         self._diversity = Diversity(real, len(self._grid_latents))
         self._grid: tuple[int, np.ndarray] = (-1, np.empty(0))
         self._real = self._latents = np.empty(0)
@@ -37,7 +38,7 @@ class Measures:
             count = min(config.evaluation.images, len(real))
             chosen = np.sort(generator_for(_REAL_SEED).choice(len(real), count, replace=False))
             self._real = ((real[chosen] - 127.5) / 127.5).astype(np.float32)
-            self._latents = fixed_latents(_LATENTS_SEED, count, config.latent.size)
+            self._latents = drawing_latents(config, _LATENTS_SEED, count)
 
     def grid(self, step: int) -> np.ndarray:
         """Return the grid's images after step `step`: float32 (N, C, S, S); drawn once a step."""

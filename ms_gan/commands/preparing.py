@@ -7,7 +7,7 @@ from typing import Any
 
 from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config
-from ms_gan.data.configured import configured_images
+from ms_gan.data.configured import configured_images, fitted
 from ms_gan.data.images import ImageSet
 from ms_gan.data.stream import BatchStream
 from ms_gan.device import DeviceChoice, activate, choose_device
@@ -47,11 +47,8 @@ def prepare(config: Config, options: TrainOptions, announce: Callable[[str], obj
     check_measures(config)
     check_tensorboard(config)
     choice = choose_device(options.device, require_ascend=options.require_ascend, announce=announce)
-    data = config.data
-    images = configured_images(data, announce)
-    channels, size = images.images.shape[1:3]
-    config = dataclasses.replace(config, data=dataclasses.replace(data, size=size, channels=channels))
-    stream = BatchStream(images, config.batch_size, data.images_per_epoch, config.seed)
+    images = configured_images(config.data, announce)
+    config, stream = fitted(config, images)
     activate(choice)
     return Prepared(config, images, stream, choice)
 

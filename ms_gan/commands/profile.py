@@ -89,31 +89,21 @@ def profile(
 
 def _updates(ready: Ready) -> dict[str, Callable[[], tuple["Tensor", ...]]]:
     """Return the compiled functions of a step; always with the same batch, which changes nothing about the time."""
-    from mindspore import Tensor
-
-    from ms_gan.data.augmenting import draw_augmentation
-    from ms_gan.data.stream import d_latents, penalty_noise
-    from ms_gan.objectives import noise_shape
+    from ms_gan.training.loop import d_inputs, g_inputs
     from ms_gan.training.plan import updates_jointly
-    from ms_gan.training.steps import is_paired
 
-    config = ready.config
-    batch = ready.stream.batch(0)
-    latents = Tensor(d_latents(config.seed, 0, config.batch_size, config.latent.size))
-    noise = Tensor(penalty_noise(config.seed, 0, noise_shape(config.objective.penalty, batch.shape)))
-    real = Tensor(batch)
-    augmentation = draw_augmentation(config.augmentation, config.seed, 0, config.batch_size, batch.shape[2])
-    drawn = [Tensor(array) for array in augmentation]
+    config, rows = ready.config, slice(None)
+    inputs = d_inputs(config, ready.stream, 0, 0, rows)
     kinds = {"": ready.steps} | ({" without penalty": ready.steps.between} if ready.steps.between else {})
     found = {}
     for kind, steps in kinds.items():
         if not updates_jointly(config) or config.updates.d_steps > 1:
-            found[f"D update{kind}"] = functools.partial(steps.d_step, real, latents, noise, *drawn)
+            found[f"D update{kind}"] = functools.partial(steps.d_step, *inputs)
         if updates_jointly(config):
-            found[f"D and G update{kind}"] = functools.partial(steps.joint_step, real, latents, noise, *drawn)
+            found[f"D and G update{kind}"] = functools.partial(steps.joint_step, *inputs)
     if not updates_jointly(config):
-        given = (real,) if is_paired(config) else ()
-        found["G update"] = functools.partial(ready.steps.g_step, latents, *given, *drawn)
+        of_g = g_inputs(config, ready.stream, 0, inputs, rows)
+        found["G update"] = functools.partial(ready.steps.g_step, *of_g)
     return found
 
 

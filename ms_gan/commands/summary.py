@@ -6,7 +6,8 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from ms_gan.config import Config
-from ms_gan.networks import ImageShape, build_discriminator, build_generator
+from ms_gan.networks import ImageShape
+from ms_gan.networks.configured import discriminator_of, generator_of, latent_length
 
 # Layers of a kit that only move numbers between layouts.
 _LAYOUT = ("FromLatents", "FromImages", "ToImages", "ToLogits")
@@ -32,9 +33,8 @@ def summary(config: Config) -> str:
         For each layer its output shape and number of parameters, those that are not trained apart.
     """
     image = image_shape(config)
-    generator = build_generator(config.generator.name, config.latent.size, image, config.generator.options)
-    discriminator = build_discriminator(config.discriminator.name, image, config.discriminator.options)
-    latents = Tensor(np.zeros((2, config.latent.size), np.float32))
+    generator, discriminator = generator_of(config, image), discriminator_of(config, image)
+    latents = Tensor(np.zeros((2, latent_length(config)), np.float32))
     images = Tensor(np.zeros((2, *image[:1], image.size, image.size), np.float32))
     g_rows, d_rows = _rows(generator, latents), _rows(discriminator, images)
     both = [("generator", "", *_counts(generator)), ("discriminator", "", *_counts(discriminator))]

@@ -30,6 +30,8 @@ class DataConfig:
     """1 grey, 3 colour; None: as the data are."""
     images_per_epoch: int | None = None
     """Images drawn for an epoch, in random order, without repetition; None: all."""
+    class_names: tuple[str, ...] = ()
+    """Of a conditional run the classes in the order of their numbers; empty: those that the data have."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,8 @@ class Config:
     """How often a run may go back before it ends all the same."""
     tensorboard: bool = False
     """Whether TensorBoard event files are written too; needs tensorboardX."""
+    conditional: bool = False
+    """Whether G draws the class that it is asked for, and D judges whether an image is a real one of its class."""
     data: DataConfig = field(default_factory=DataConfig)
     latent: LatentConfig = field(default_factory=LatentConfig)
     generator: NetworkConfig = field(default_factory=NetworkConfig)
@@ -212,3 +216,8 @@ class Config:
     samples: SamplesConfig = field(default_factory=SamplesConfig)
     saving: SavingConfig = field(default_factory=SavingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Classes that G can be asked for; ten digits where the data have not told yet, none without `conditional`."""
+        return (self.data.class_names or tuple("0123456789")) if self.conditional else ()

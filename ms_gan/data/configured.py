@@ -1,10 +1,13 @@
 """The images that a configuration asks for."""
 
+import dataclasses
 from collections.abc import Callable
 
-from ms_gan.config.schema import DataConfig
+from ms_gan.config.schema import Config, DataConfig
+from ms_gan.data.classes import names_of, numbers_of
 from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import load_images
+from ms_gan.data.stream import BatchStream
 
 
 def configured_images(data: DataConfig, announce: Callable[[str], object]) -> ImageSet:
@@ -38,3 +41,35 @@ def configured_images(data: DataConfig, announce: Callable[[str], object]) -> Im
         prefer_classes=data.prefer_classes,
         announce=announce,
     )
+
+
+def fitted(config: Config, images: ImageSet) -> tuple[Config, BatchStream]:
+    """Return the configuration completed by what the images are, and the stream of their batches.
+
+    Parameters
+    ----------
+    config : Config
+        The run.
+    images : ImageSet
+        uint8 (N, C, S, S).
+
+    Returns
+    -------
+    config : Config
+        With edge length and channels and, of a conditional run, the names of the classes.
+    stream : BatchStream
+        Batches of the images, with their classes where the run is conditional.
+
+    Raises
+    ------
+    UserError
+        If there are fewer images than a batch needs, or a conditional run has images without classes or of others.
+    """
+    channels, size = images.images.shape[1:3]
+    data = dataclasses.replace(config.data, size=size, channels=channels)
+    numbers = None
+    if config.conditional:
+        data = dataclasses.replace(data, class_names=data.class_names or names_of(images))
+        numbers = numbers_of(images, data.class_names)
+    stream = BatchStream(images, config.batch_size, data.images_per_epoch, config.seed, numbers)
+    return dataclasses.replace(config, data=data), stream

@@ -34,6 +34,8 @@ class BatchStream:
         Images drawn for a pass; None: all.
     seed : int
         The order follows from it.
+    numbers : array of int, shape (N,), optional
+        The class of each image.
 
     Raises
     ------
@@ -41,7 +43,14 @@ class BatchStream:
         If there are fewer images than a batch needs.
     """
 
-    def __init__(self, images: ImageSet, batch_size: int, images_per_epoch: int | None, seed: int):
+    def __init__(
+        self,
+        images: ImageSet,
+        batch_size: int,
+        images_per_epoch: int | None,
+        seed: int,
+        numbers: np.ndarray | None = None,
+    ):
         available = len(images.images)
         drawn = min(available, images_per_epoch or available)
         if drawn < batch_size:
@@ -51,6 +60,7 @@ class BatchStream:
             )
         self.batches_per_epoch = drawn // batch_size
         self._images = images.images
+        self._numbers = numbers
         self._batch_size = batch_size
         self._seed = seed
         self._rows = slice(None)
@@ -71,13 +81,20 @@ class BatchStream:
 
     def batch(self, index: int) -> np.ndarray:
         """Return batch `index` (from 0, counted over all passes): float32 (N, C, H, W) in [-1, 1]."""
+        return self._to_float[self._images[self._chosen(index)[self._rows]]]
+
+    def classes(self, index: int) -> np.ndarray:
+        """Return the classes of all images of batch `index`, of which `batch` may give a part: int (N,)."""
+        return self._numbers[self._chosen(index)]
+
+    def _chosen(self, index: int) -> np.ndarray:
         epoch, place = divmod(index, self.batches_per_epoch)
         if self._order[0] != epoch:
             order = generator_for(self._seed, _ORDER, epoch).permutation(len(self._images))
             self._order = (epoch, order)
         chosen = self._order[1][place * self._batch_size : (place + 1) * self._batch_size]
         # Sorted rows are read faster, and the order within a batch has no meaning.
-        return self._to_float[self._images[np.sort(chosen)[self._rows]]]
+        return np.sort(chosen)
 
 
 def d_latents(seed: int, index: int, count: int, size: int) -> np.ndarray:

@@ -74,4 +74,7 @@ def _class_lines(classes: dict[str, Any]) -> list[str]:
     shares = zip(classes["names"], classes["generated"], classes["real"], strict=True)
     told = ", ".join(f"{name} {100 * ours:.1f} ({100 * theirs:.1f})" for name, ours, theirs in shares)
     missing = ", ".join(classes["missing"]) or "none"
-    return [f"Classes of the output, in % (of the real images): {told}", f"Missing classes: {missing}"]
+    lines = [f"Classes of the output, in % (of the real images): {told}", f"Missing classes: {missing}"]
+    if "as_asked" in classes:
+        lines.append(f"Classified as the class that was asked for: {100 * classes['as_asked']:.1f} %")
+    return lines

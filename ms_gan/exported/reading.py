@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ms_gan.data.classes import asking
+from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 
@@ -28,13 +30,22 @@ class ExportedGenerator:
     metadata : dict
         What it is; docs/export.md explains the keys.
     latent_size : int
-        Length of a latent vector.
+        Length of a latent vector, with a number for each class behind it where it can be asked for one.
+    class_names : tuple of str
+        Classes that it can be asked for.
     """
 
     def __init__(self, path: Path, metadata: dict[str, Any], draw: _Draw):
         self.path, self.metadata, self._draw = path, metadata, draw
         self.latent_size: int = metadata["latents"]["size"]
+        self.class_names = tuple(metadata["latents"].get("classes", ()))
         self._image = tuple(metadata["images"]["shape"])
+
+    def latents(self, seed: int, count: int) -> np.ndarray:
+        """Return the latents (count, n) from which `ms-gan generate` draws with this seed, classes in turn."""
+        classes = len(self.class_names)
+        own = fixed_latents(seed, count, self.latent_size - classes)
+        return asking(own, np.arange(count) % max(1, classes), classes)
 
     def __call__(self, latents: np.ndarray) -> np.ndarray:
         """Draw float32 images (N, C, S, S) in [-1, 1] from latents (N, n); UserError for latents of another kind."""

@@ -46,11 +46,17 @@ class ToImages(nn.Cell):
 
 
 class ToLogits(nn.Cell):
-    """Activations (1, 1, N) to logits (N, 1)."""
+    """Activations (outputs, 1, N) to logits (N, outputs)."""
+
+    def __init__(self, outputs: int):
+        super().__init__()
+        self.outputs = outputs
 
     def construct(self, activations: Tensor) -> Tensor:
         """Put the batch first."""
-        return activations.reshape((-1, 1))
+        if self.outputs == 1:
+            return activations.reshape((-1, 1))
+        return activations.reshape((self.outputs, -1)).transpose((1, 0))
 
 
 class Unflatten(nn.Cell):

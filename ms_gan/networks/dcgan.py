@@ -87,6 +87,8 @@ class DCGANDiscriminator(nn.Cell):
         Whether the last block has batch normalisation, as published.
     spectral : bool
         Whether all layers have spectral normalisation (Miyato et al. 2018) instead of batch normalisation.
+    outputs : int
+        Number of logits; more than 1 in a conditional run.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class DCGANDiscriminator(nn.Cell):
         slope: float = 0.2,
         normalise_last: bool = False,
         spectral: bool = False,
+        outputs: int = 1,
     ):
         super().__init__()
         k = kit()
@@ -112,8 +115,8 @@ class DCGANDiscriminator(nn.Cell):
             layers.append(k.LeakyReLU(slope))
             before, size = width, (size - 1) // 2 + 1
         dense = k.SpectralDense if spectral else k.Dense
-        self.layers = nn.SequentialCell([*layers, dense(before * size * size, 1), k.ToLogits()])
+        self.layers = nn.SequentialCell([*layers, dense(before * size * size, outputs), k.ToLogits(outputs)])
 
     def construct(self, images: Tensor) -> Tensor:
-        """Turn images (N, C, S, S) into logits (N, 1)."""
+        """Turn images (N, C, S, S) into logits (N, outputs)."""
         return self.layers(images)

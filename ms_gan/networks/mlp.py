@@ -51,17 +51,19 @@ class MLPDiscriminator(nn.Cell):
         Shape of the images to judge.
     widths : sequence of int
         Widths of the hidden layers.
+    outputs : int
+        Number of logits; more than 1 in a conditional run.
     """
 
-    def __init__(self, image: ImageShape, widths: tuple[int, ...] = (512, 256)):
+    def __init__(self, image: ImageShape, widths: tuple[int, ...] = (512, 256), outputs: int = 1):
         super().__init__()
         layers: list[nn.Cell] = []
         previous = self.pixels = image.channels * image.size * image.size
         for width in widths:
             layers += [nn.Dense(previous, width), kit().LeakyReLU(0.2)]
             previous = width
-        self.layers = nn.SequentialCell([*layers, nn.Dense(previous, 1)])
+        self.layers = nn.SequentialCell([*layers, nn.Dense(previous, outputs)])
 
     def construct(self, images: Tensor) -> Tensor:
-        """Turn images (N, C, S, S) into logits (N, 1)."""
+        """Turn images (N, C, S, S) into logits (N, outputs)."""
         return self.layers(images.reshape((-1, self.pixels)))

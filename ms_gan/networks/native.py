@@ -32,7 +32,10 @@ class ToImages(nn.Cell):
 
 
 class ToLogits(nn.Flatten):
-    """Activations (N, 1, 1, 1) to logits (N, 1)."""
+    """Activations (N, outputs, 1, 1) to logits (N, outputs); their number is for the other kit."""
+
+    def __init__(self, outputs: int):
+        super().__init__()
 
 
 class Unflatten(nn.Cell):

@@ -1,5 +1,6 @@
 """Networks by name: a new family is one short module whose classes carry these decorators."""
 
+import functools
 import inspect
 import math
 import typing
@@ -13,6 +14,8 @@ from ms_gan.names import unknown_name
 
 GENERATORS: dict[str, type[nn.Cell]] = {}
 DISCRIMINATORS: dict[str, type[nn.Cell]] = {}
+# No option of the user's: it follows from the classes.
+_OUTPUTS = "outputs"
 
 
 class ImageShape(NamedTuple):
@@ -28,7 +31,10 @@ def generator(name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
 
 
 def discriminator(name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
-    """Register a discriminator or critic: `cls(image, **options)`, images (N, C, S, S) to logits (N, 1)."""
+    """Register a discriminator or critic: `cls(image, **options)`, images (N, C, S, S) to logits (N, 1).
+
+    For conditional runs it takes an argument `outputs` as well, the number of its logits: (N, outputs).
+    """
     return _registrar(DISCRIMINATORS, name)
 
 
@@ -65,13 +71,29 @@ def build_generator(
     return _build(cls, "generator", options or {}, latent_size, image)
 
 
-def build_discriminator(name: str, image: ImageShape, options: Mapping[str, Any] | None = None) -> nn.Cell:
+def build_discriminator(
+    name: str, image: ImageShape, options: Mapping[str, Any] | None = None, outputs: int = 1
+) -> nn.Cell:
     """Build the discriminator called `name`; its parameter names start with ``discriminator.``.
 
-    The parameters are those of :func:`build_generator` without the latent size.
+    Parameters
+    ----------
+    name, image, options
+        As for :func:`build_generator`.
+    outputs : int
+        Number of its logits: 1, or for a conditional run 1 and as many as there are classes.
+
+    Raises
+    ------
+    UserError
+        As for :func:`build_generator`, or if it has one logit only and more are asked for.
     """
     cls = _find(DISCRIMINATORS, "discriminator", name)
-    return _build(cls, "discriminator", options or {}, image)
+    if outputs == 1:
+        return _build(cls, "discriminator", options or {}, image)
+    if _OUTPUTS not in inspect.signature(cls).parameters:
+        raise UserError(f"config conditional: discriminator {name} cannot judge classes (it takes no `{_OUTPUTS}`)")
+    return _build(functools.partial(cls, outputs=outputs), "discriminator", options or {}, image)
 
 
 def _find(table: dict[str, type[nn.Cell]], role: str, name: str) -> type[nn.Cell]:
@@ -80,8 +102,9 @@ def _find(table: dict[str, type[nn.Cell]], role: str, name: str) -> type[nn.Cell
     return table[name]
 
 
-def _build(cls: type[nn.Cell], role: str, options: Mapping[str, Any], *arguments: Any) -> nn.Cell:
+def _build(cls: Callable[..., nn.Cell], role: str, options: Mapping[str, Any], *arguments: Any) -> nn.Cell:
     known = dict(list(inspect.signature(cls).parameters.items())[len(arguments) :])
+    known.pop(_OUTPUTS, None)
     for key, value in options.items():
         if key not in known:
             raise UserError(unknown_name(f"{role} option", key, known))
@@ -91,7 +114,7 @@ def _build(cls: type[nn.Cell], role: str, options: Mapping[str, Any], *arguments
     except (TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         given = f" with options {dict(options)}" if options else ""
-        raise UserError(f"{role} {cls.__name__}{given}: {reason}") from error
+        raise UserError(f"{role} {getattr(cls, 'func', cls).__name__}{given}: {reason}") from error
     # Graph mode refuses two networks with equal parameter names.
     network.update_parameters_name(f"{role}.")
     return network

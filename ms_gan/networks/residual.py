@@ -127,6 +127,8 @@ class ResidualCritic(nn.Cell):
         Channels after each block; the last one holds for what follows.
     spectral : bool
         Whether all layers have spectral normalisation.
+    outputs : int
+        Number of logits; more than 1 in a conditional run.
 
     Raises
     ------
@@ -134,7 +136,9 @@ class ResidualCritic(nn.Cell):
         If the image size cannot be halved down to 8 or fewer pixels.
     """
 
-    def __init__(self, image: ImageShape, widths: tuple[int, ...] = (32, 64, 128), spectral: bool = False):
+    def __init__(
+        self, image: ImageShape, widths: tuple[int, ...] = (32, 64, 128), spectral: bool = False, outputs: int = 1
+    ):
         super().__init__()
         k, count = kit(), _check(image)
         layers: list[nn.Cell] = [k.FromImages()]
@@ -144,8 +148,10 @@ class ResidualCritic(nn.Cell):
             layers.append(ResidualDown(k, before, after, size, spectral, bend=number > 0))
             before, size = after, size // 2
         dense = k.SpectralDense if spectral else k.Dense
-        self.layers = nn.SequentialCell([*layers, k.LeakyReLU(0.2), dense(before * size * size, 1), k.ToLogits()])
+        self.layers = nn.SequentialCell(
+            [*layers, k.LeakyReLU(0.2), dense(before * size * size, outputs), k.ToLogits(outputs)]
+        )
 
     def construct(self, images: Tensor) -> Tensor:
-        """Turn images (N, C, S, S) into logits (N, 1)."""
+        """Turn images (N, C, S, S) into logits (N, outputs)."""
         return self.layers(images)

@@ -83,6 +83,8 @@ class WGANCritic(nn.Cell):
         Slope of LeakyReLU below zero.
     spectral : bool
         Whether all layers have spectral normalisation (Miyato et al. 2018).
+    outputs : int
+        Number of logits; more than 1 in a conditional run.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class WGANCritic(nn.Cell):
         widths: tuple[int, ...] = (32, 64, 128, 128),
         slope: float = 0.2,
         spectral: bool = False,
+        outputs: int = 1,
     ):
         super().__init__()
         k = kit()
@@ -101,10 +104,10 @@ class WGANCritic(nn.Cell):
             stride = 1 if number == len(widths) else 2
             layers += [conv(before, width, _KERNEL, stride, _PADDING, size), k.LeakyReLU(slope)]
             before, size = width, (size - 1) // stride + 1
-        self.layers = nn.SequentialCell([*layers, dense(before * size * size, 1), k.ToLogits()])
+        self.layers = nn.SequentialCell([*layers, dense(before * size * size, outputs), k.ToLogits(outputs)])
 
     def construct(self, images: Tensor) -> Tensor:
-        """Turn images (N, C, S, S) into scores (N, 1)."""
+        """Turn images (N, C, S, S) into scores (N, outputs)."""
         return self.layers(images)
 
 

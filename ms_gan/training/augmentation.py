@@ -10,17 +10,22 @@ from mindspore import Tensor, ops
 
 
 def make_augment(kinds: Iterable[str]) -> Callable[..., Tensor]:
-    """Return the function (images (N, C, S, S), what was drawn) -> images; with no kinds it returns its images."""
+    """Return the function (images (N, C, S, S), what was drawn) -> images; with no kinds it returns its images.
+
+    What was drawn may go on with what is not for it.
+    """
     colour, translation, cutout = (kind in kinds for kind in ("colour", "translation", "cutout"))
+
+    moves = 3 if colour else 0
+    mask = moves + (2 if translation else 0)
 
     def augment(images: Tensor, *drawn: Tensor) -> Tensor:
         if colour:
             images = recolour(images, drawn[0], drawn[1], drawn[2])
         if translation:
-            after = 3 if colour else 0
-            images = ops.matmul(ops.matmul(drawn[after], images), drawn[after + 1])
+            images = ops.matmul(ops.matmul(drawn[moves], images), drawn[moves + 1])
         if cutout:
-            images = images * drawn[-1]
+            images = images * drawn[mask]
         return images
 
     return augment

@@ -10,12 +10,13 @@ from ms_gan.objectives import LOSSES, PAIRED_LOSSES, PENALTIES
 from ms_gan.training.accumulation import in_parts
 from ms_gan.training.augmentation import make_augment
 from ms_gan.training.clipping import clipped
+from ms_gan.training.conditions import choice_of, chosen, make_judge
 from ms_gan.training.players import Players
 
 # (loss without the penalty, penalty, D's logits of the real images (N, 1), of the fakes (N, 1)): what a D step returns.
 # They are read, and the numbers of the history made of them (`training.numbers`), only when they are logged.
 DRecord = tuple[Tensor, Tensor, Tensor, Tensor]
-# (real, fake, penalty noise, what augmentation drew) -> what a D step returns; updates D.
+# (real, fake, penalty noise, and what was drawn for the step) -> what a D step returns; updates D.
 DUpdate = Callable[..., DRecord]
 # Makes an optimizer's update from gradients: the optimizer itself, unless they are averaged over workers first.
 Updater = Callable[[nn.Cell], Callable[[tuple[Tensor, ...]], object]]
@@ -33,15 +34,15 @@ def _update_together(players: Players, config: Config, updater: Updater) -> DUpd
     loss, penalty = _loss_of_logits(config.objective.loss), PENALTIES.get(config.objective.penalty)
     weight, every = config.objective.penalty_weight, config.objective.penalty_every
     clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
-    augment = make_augment(config.augmentation)
+    augment, choice_in, judge_alike = make_augment(config.augmentation), choice_of(config), make_judge(critic)
     judge = _judge_apart(critic) if _has_batch_norm(critic) else _judge_at_once(critic)
 
-    def d_loss(real: Tensor, fake: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        real_logits, fake_logits = judge(real, fake)
+    def d_loss(real: Tensor, fake: Tensor, noise: Tensor, *choice: Tensor) -> tuple[Tensor, ...]:
+        real_logits, fake_logits = judge(real, fake, *choice)
         value = loss(real_logits, fake_logits)
         if penalty is None:
             return value, value, nothing, real_logits, fake_logits
-        extra = weight * penalty(critic, real, fake, noise)
+        extra = weight * penalty(judge_alike, real, fake, noise, *choice)
         # The record has the penalty as it would be in every step.
         total = value + (extra if every == 1 else every * extra)
         return total, value, extra, real_logits, fake_logits
@@ -51,7 +52,7 @@ def _update_together(players: Players, config: Config, updater: Updater) -> DUpd
 
     def update_d(real: Tensor, fake: Tensor, noise: Tensor, *drawn: Tensor) -> DRecord:
         # The penalty is of the images that D sees.
-        (_, *record), gradients = differentiate(augment(real, *drawn), augment(fake, *drawn), noise)
+        (_, *record), gradients = differentiate(augment(real, *drawn), augment(fake, *drawn), noise, *choice_in(drawn))
         update(gradients)
         clip()
         return tuple(record)
@@ -64,20 +65,20 @@ def _has_batch_norm(network: nn.Cell) -> bool:
     return any(name.endswith("moving_mean") for name in network.parameters_dict())
 
 
-def _judge_apart(critic: nn.Cell) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        return critic(real), critic(fake)
+def _judge_apart(critic: nn.Cell) -> Callable[..., tuple[Tensor, Tensor]]:
+    def judge(real: Tensor, fake: Tensor, *choice: Tensor) -> tuple[Tensor, Tensor]:
+        return chosen(critic(real), *choice), chosen(critic(fake), *choice)
 
     return judge
 
 
-def _judge_at_once(critic: nn.Cell) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _judge_at_once(critic: nn.Cell) -> Callable[..., tuple[Tensor, Tensor]]:
     """Return what `_judge_apart` does, to rounding, by half as many and larger products."""
 
-    def judge(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def judge(real: Tensor, fake: Tensor, *choice: Tensor) -> tuple[Tensor, Tensor]:
         count = real.shape[0]
         logits = critic(ops.concat((real, fake)))
-        return logits[:count], logits[count:]
+        return chosen(logits[:count], *choice), chosen(logits[count:], *choice)
 
     return judge
 
@@ -99,14 +100,14 @@ def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpda
     update = updater(clipped(optimizer, config.discriminator_optimizer.clip_norm))
     real_loss, fake_loss = LOSSES[config.objective.loss].real, LOSSES[config.objective.loss].fake
     clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
-    augment = make_augment(config.augmentation)
+    augment, choice_in, judge = make_augment(config.augmentation), choice_of(config), make_judge(critic)
 
-    def loss_of_real(real: Tensor) -> tuple[Tensor, Tensor]:
-        logits = critic(real)
+    def loss_of_real(real: Tensor, *choice: Tensor) -> tuple[Tensor, Tensor]:
+        logits = judge(real, *choice)
         return real_loss(logits), logits
 
-    def loss_of_fake(fake: Tensor) -> tuple[Tensor, Tensor]:
-        logits = critic(fake)
+    def loss_of_fake(fake: Tensor, *choice: Tensor) -> tuple[Tensor, Tensor]:
+        logits = judge(fake, *choice)
         return fake_loss(logits), logits
 
     differentiate_real = ms.value_and_grad(loss_of_real, None, optimizer.parameters, has_aux=True)
@@ -114,10 +115,10 @@ def _update_in_turn(players: Players, config: Config, updater: Updater) -> DUpda
     differentiate_real, differentiate_fake = in_parts(differentiate_real, parts), in_parts(differentiate_fake, parts)
 
     def update_d(real: Tensor, fake: Tensor, noise: Tensor, *drawn: Tensor) -> DRecord:
-        (real_value, real_logits), gradients = differentiate_real(augment(real, *drawn))
+        (real_value, real_logits), gradients = differentiate_real(augment(real, *drawn), *choice_in(drawn))
         update(gradients)
         clip()
-        (fake_value, fake_logits), gradients = differentiate_fake(augment(fake, *drawn))
+        (fake_value, fake_logits), gradients = differentiate_fake(augment(fake, *drawn), *choice_in(drawn))
         update(gradients)
         clip()
         # The source reports the mean of the two updates; no penalty goes with this order.

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from mindspore import Tensor
 
 from ms_gan.config import Config
 from ms_gan.data.augmenting import draw_augmentation
+from ms_gan.data.classes import asking, one_hot
 from ms_gan.data.stream import BatchStream, d_latents, g_latents, penalty_noise
 from ms_gan.objectives import noise_shape
 from ms_gan.training.numbers import d_numbers, g_numbers
@@ -84,24 +86,39 @@ def _one_step(config: Config, stream: BatchStream, steps: Steps, step: int, rows
     """Do the D steps of one step and its G step; return what the last D step and the G step return."""
     last = (step + 1) * config.updates.d_steps - 1
     for index in range(step * config.updates.d_steps, last):
-        steps.at(config, index).d_step(*_d_inputs(config, stream, step, index, rows))
-    inputs = real, latents, _, *drawn = _d_inputs(config, stream, step, last, rows)
+        steps.at(config, index).d_step(*d_inputs(config, stream, step, index, rows))
+    inputs = d_inputs(config, stream, step, last, rows)
     if updates_jointly(config):
         return steps.at(config, last).joint_step(*inputs)
-    d_record = steps.at(config, last).d_step(*inputs)
-    if not config.latent.shared:
-        latents = Tensor(g_latents(config.seed, step, config.batch_size, config.latent.size)[rows])
-    return *d_record, *steps.g_step(latents, *((real,) if is_paired(config) else ()), *drawn)
+    return *steps.at(config, last).d_step(*inputs), *steps.g_step(*g_inputs(config, stream, step, inputs, rows))
 
 
-def _d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: slice) -> tuple[Tensor, ...]:
-    """Return the `rows` of real images, latents, penalty noise and what augmentation draws in D step `index`."""
-    batch = stream.batch(index if config.updates.fresh_batch else step)
-    latents = d_latents(config.seed, index, config.batch_size, config.latent.size)
-    whole = (config.batch_size, *batch.shape[1:])
-    noise = penalty_noise(config.seed, index, noise_shape(config.objective.penalty, whole))
-    drawn = draw_augmentation(config.augmentation, config.seed, index, config.batch_size, batch.shape[2])
+def d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: slice) -> tuple[Tensor, ...]:
+    """Return the `rows` of what D step `index`, in step `step` of the run, takes; see `Steps.d_step`."""
+    of_batch = index if config.updates.fresh_batch else step
+    batch, count = stream.batch(of_batch), config.batch_size
+    latents = d_latents(config.seed, index, count, config.latent.size)
+    noise = penalty_noise(config.seed, index, noise_shape(config.objective.penalty, (count, *batch.shape[1:])))
+    drawn = draw_augmentation(config.augmentation, config.seed, index, count, batch.shape[2])
+    if config.conditional:
+        numbers, classes = stream.classes(of_batch), len(config.class_names)
+        latents = asking(latents, numbers, classes)
+        drawn += (np.concatenate([np.ones((count, 1), np.float32), one_hot(numbers, classes)], axis=1),)
     return Tensor(batch), Tensor(latents[rows]), Tensor(noise[rows]), *(Tensor(array[rows]) for array in drawn)
+
+
+def g_inputs(
+    config: Config, stream: BatchStream, step: int, of_d: tuple[Tensor, ...], rows: slice
+) -> tuple[Tensor, ...]:
+    """Return the `rows` of what the G step of step `step` takes after a D step that took `of_d`; see `Steps.g_step`."""
+    real, latents, _, *drawn = of_d
+    if not config.latent.shared:
+        fresh = g_latents(config.seed, step, config.batch_size, config.latent.size)
+        if config.conditional:
+            last = (step + 1) * config.updates.d_steps - 1
+            fresh = asking(fresh, stream.classes(last if config.updates.fresh_batch else step), len(config.class_names))
+        latents = Tensor(fresh[rows])
+    return latents, *((real,) if is_paired(config) else ()), *drawn
 
 
 def _read(config: Config, record: tuple[Tensor, ...], worker: Alone) -> dict[str, float]:

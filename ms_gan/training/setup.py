@@ -8,7 +8,8 @@ import mindspore as ms
 from mindspore import nn
 
 from ms_gan.config import Config
-from ms_gan.networks import ImageShape, build_discriminator, build_generator
+from ms_gan.networks import ImageShape
+from ms_gan.networks.configured import discriminator_of, generator_of
 from ms_gan.networks.kit import plain_layers
 from ms_gan.training.average import MovingAverage
 from ms_gan.training.optimizers import build_optimizer
@@ -31,15 +32,14 @@ def build_players(config: Config, image: ImageShape) -> Players:
         Shape of the images.
     """
     half = config.precision == "fp16"
-    g, d = config.generator, config.discriminator
     g_rate, d_rate = config.generator_optimizer, config.discriminator_optimizer
     # Each network's start depends on the seed alone, not on how the other was built.
     with plain_layers() if half else contextlib.nullcontext():
         ms.set_seed(2 * config.seed % 2**32)
-        generator = build_generator(g.name, config.latent.size, image, g.options).set_train()
+        generator = generator_of(config, image).set_train()
         average = _average(config, image, generator)
         ms.set_seed((2 * config.seed + 1) % 2**32)
-        discriminator = build_discriminator(d.name, image, d.options).set_train()
+        discriminator = discriminator_of(config, image).set_train()
     d_updates = config.updates.d_steps * (2 if config.updates.real_and_fake == "in_turn" else 1)
     players = Players(
         generator,
@@ -57,8 +57,7 @@ def _average(config: Config, image: ImageShape, generator: nn.Cell) -> MovingAve
     """Return the average of G, which begins where G does; None where the run has none."""
     if not config.ema.decay:
         return None
-    g = config.generator
-    average = MovingAverage(build_generator(g.name, config.latent.size, image, g.options), config.ema.decay)
+    average = MovingAverage(generator_of(config, image), config.ema.decay)
     average.begin_at(generator)
     return average
 

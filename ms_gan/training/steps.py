@@ -12,6 +12,7 @@ from ms_gan.objectives import LOSSES, PAIRED_LOSSES
 from ms_gan.training.accumulation import drawn_in_parts, in_parts
 from ms_gan.training.augmentation import make_augment
 from ms_gan.training.clipping import clipped
+from ms_gan.training.conditions import choice_of, make_judge
 from ms_gan.training.d_updates import DRecord, DUpdate, Updater, make_d_update
 from ms_gan.training.plan import penalty_due
 from ms_gan.training.players import Players
@@ -22,9 +23,12 @@ class Steps:
     """One update of each player."""
 
     d_step: Callable[..., DRecord]
-    """(real (N, C, H, W), latents (N, n), penalty noise, and what augmentation drew) -> `DRecord`."""
+    """(real (N, C, H, W), latents (N, n), penalty noise, and what was drawn for the step) -> `DRecord`.
+
+    Drawn is what augmentation draws and, in a conditional run, what tells the classes; the latents ask for them too.
+    """
     g_step: Callable[..., tuple[Tensor]]
-    """(latents (N, n), the real images where the loss is one of pairs, what augmentation drew) -> (G's loss,)."""
+    """(latents (N, n), the real images where the loss is one of pairs, what was drawn) -> (G's loss,)."""
     joint_step: Callable[..., tuple[Tensor, ...]]
     """d_step, then g_step with the same latents, whose images are made once -> both their results."""
     between: "Steps | None" = None
@@ -57,19 +61,21 @@ def is_paired(config: Config) -> bool:
 
 
 def _judge(critic: nn.Cell, config: Config) -> Callable[..., Tensor]:
-    """Return G's loss of its images, the real ones where the loss is one of pairs, and what augmentation drew."""
+    """Return G's loss of its images, the real ones where the loss is one of pairs, and what was drawn."""
     name, augment = config.objective.loss, make_augment(config.augmentation)
+    logits_of, choice_in = make_judge(critic), choice_of(config)
     if name not in PAIRED_LOSSES:
         loss = LOSSES[name].generator
 
         def judge(fake: Tensor, *drawn: Tensor) -> Tensor:
-            return loss(critic(augment(fake, *drawn)))
+            return loss(logits_of(augment(fake, *drawn), *choice_in(drawn)))
 
         return judge
     loss_of_pairs = PAIRED_LOSSES[name].generator
 
     def judge_pairs(fake: Tensor, real: Tensor, *drawn: Tensor) -> Tensor:
-        return loss_of_pairs(critic(augment(real, *drawn)), critic(augment(fake, *drawn)))
+        choice = choice_in(drawn)
+        return loss_of_pairs(logits_of(augment(real, *drawn), *choice), logits_of(augment(fake, *drawn), *choice))
 
     return judge_pairs
 

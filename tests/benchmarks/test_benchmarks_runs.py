@@ -4,8 +4,6 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import against_pytorch, end_to_end, roofline
-from ms_gan.config import load_config
-from ms_gan.errors import UserError
 
 
 @pytest.fixture
@@ -40,19 +38,44 @@ def test_both_sides_train_the_same_networks(small_data):
         assert numbers["threads"][0] == numbers["threads"][1]
 
 
-def test_products_of_a_step_are_those_of_its_layers(mindspore_cpu):
+def test_work_of_a_step_is_that_of_its_layers(small_data):
     # Recipe 1: G once forward for both updates, D on real and fake together, then D once more for G.
     g = [100 * 128, 128 * 256, 256 * 512, 512 * 1024, 1024 * 784]
     d = [784 * 512, 512 * 256, 256]
     expected = 64 * (3 * sum(g) - g[0]) + 128 * (3 * sum(d) - d[0]) + 64 * 2 * sum(d)
-    products, weights = roofline.step_of(load_config("mlp"))
-    assert sum(rows * inputs * outputs for _, (rows, inputs, outputs) in products) == expected
-    assert weights == (1_510_032, 533_505)
-    assert ("weights", (64, 1024, 784)) in products
+    work = roofline.work_of("mlp")
+    assert sum(product.flop() * count for product, count in work.products.items()) == 2 * expected
+    assert work.updated == 1_510_032 + 533_505
+    assert work.products[roofline.Product((64, 784), (64, 1024), (True, False))] == 1
+    # Images, activations and their derivatives: megabytes, not what the products read.
+    assert 4 * 64 * 784 < work.moved < 5e7
 
 
-def test_recipes_of_other_layers_are_refused(mindspore_cpu):
-    with pytest.raises(UserError, match="dcgan: has other layers than dense ones"):
-        roofline.step_of(
-            load_config("dcgan", [f"{role}_optimizer.schedule=constant" for role in ("generator", "discriminator")])
-        )
+def test_work_of_a_graph_is_read_with_its_types():
+    graph = """  %1(a) = PrimFunc_MatMul(%2, %3, Bool(0), Bool(1)) {instance name: matmul}
+      : (<Tensor[Float32], (6, 5)>, <Ref[Tensor[Float32]], (7, 5), ref_key=w>, <Bool, NoShape>) -> (<Tensor[Float32], (6, 7)>)
+  %4(b) = PrimFunc_BatchMatMul(%1, %1, Bool(1), Bool(0)) {instance name: matmul}
+      : (<Tensor[Float32], (4, 3, 2)>, <Tensor[Float32], (4, 3, 8)>, <Bool, NoShape>) -> (<Tensor[Float32], (4, 2, 8)>)
+  %5(c) = PrimFunc_Reshape(%4, (I64(-1))) {instance name: reshape}
+      : (<Tensor[Float32], (6, 7)>, <Tuple[Int64], NoShape>) -> (<Tensor[Float32], (42)>)
+  %6(d) = PrimFunc_Add(%5, %5) {instance name: add}
+      : (<Tensor[Float32], (42)>, <Tensor[Float32], ()>) -> (<Tensor[Float32], (42)>)
+  %7(e) = Adam(%w, %m, %v, %g) {instance name: opt}
+      : (<Ref[Tensor[Float32]], (7, 5), ref_key=w>, <Tensor[Float32], (7, 5)>) -> (<Tuple[Tensor[Float32]*3]>)
+"""  # noqa: E501
+    work = roofline.work_of_graph(graph)
+    flop = sorted((product.flop(), product.numbers()) for product in work.products)
+    assert flop == [(4 * 2 * 2 * 3 * 8, 96), (2 * 6 * 5 * 7, 42)]
+    assert work.moved == 4 * (42 + 1 + 42)
+    assert work.updated == 35
+    both = roofline.added([work, work])
+    assert (both.moved, both.updated, sum(both.products.values())) == (2 * work.moved, 70, 4)
+
+
+def test_roofline_adds_up_what_it_measures(small_data, monkeypatch):
+    monkeypatch.setattr(roofline, "_ROUNDS", 1)
+    result = roofline.main(["--recipe", "mlp"])
+    found = result["recipes"]["mlp"]
+    parts = found["products_as_shaped_ms"] + found["others_ms"] + found["adam_ms"]
+    assert found["share"] == pytest.approx(parts / found["step_ms"])
+    assert found["products_at_peak_ms"] == pytest.approx(1e3 * found["gflop"] / result["product_gflops"])

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from ms_gan.commands import audit as audit_module
+from ms_gan.commands import audit_graphs
 from ms_gan.commands.audit import audit, documented_platforms, judge, kernels_for
-from ms_gan.commands.audit_graphs import read_graphs
+from ms_gan.commands.audit_graphs import operators_of, read_graphs
 from ms_gan.device.plugin import kernels_on_ascend
 from ms_gan.errors import UserError
 
@@ -36,12 +37,12 @@ def bessel_steps(child_environment, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     assert os.listdir(folder)
-    return read_graphs(folder, "bessel")
+    return read_graphs(folder)
 
 
 def test_an_operator_that_ascend_lacks_fails_the_audit(command, bessel_steps, tmp_path, monkeypatch):
-    assert set(bessel_steps["D"]) >= {"BesselJ0", "MatMulExt"}
-    monkeypatch.setattr(audit_module, "operators_of_steps", lambda recipe, folder: bessel_steps)
+    assert set(operators_of(bessel_steps["D"])) >= {"BesselJ0", "MatMulExt"}
+    monkeypatch.setattr(audit_module, "graphs_of_steps", lambda recipe, folder, layers: bessel_steps)
     result = command("audit", "--config", "mlp", "--out", tmp_path / "a")
     assert result.status == 1
     assert "NOT ON ASCEND: BesselJ0 in mlp D: the documentation names GPU CPU only" in result.stdout
@@ -86,8 +87,9 @@ def test_unknown_or_denied_is_not_there(kernel, platforms, there):
 
 
 def test_missing_plug_in_and_missing_graphs_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit_graphs, "run_limited", lambda *arguments: ("", "", 0))
     with pytest.raises(UserError, match="no graphs of the steps of mlp"):
-        read_graphs(tmp_path, "mlp")
+        audit_graphs.graphs_of_steps(tmp_path / "mlp.yaml", tmp_path, "native")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="no Ascend plug-in"):
         kernels_on_ascend(["MatMul"])

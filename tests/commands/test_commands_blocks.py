@@ -13,6 +13,7 @@ BLOCKS = (
     "objective.penalty=r1_r2",
     "objective.penalty_every=2",
     "augmentation=[colour,translation,cutout]",
+    "conditional=true",
     "ema.decay=0.9",
     "generator_optimizer.clip_norm=1",
     "discriminator_optimizer.lr_warmup=3",
@@ -26,7 +27,7 @@ BLOCKS = (
 def test_audit_compiles_them_as_a_training_does(more):
     from ms_gan.commands.audit_graphs import compile_steps
 
-    compile_steps(small_config("mlp", *BLOCKS, *more))
+    compile_steps(small_config("mlp", *BLOCKS, *more), "native")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_audit_compiles_them_as_a_training_does(more):
 def test_profile_runs_every_update_that_a_training_has(more, names):
     from ms_gan.commands.profile import _updates
     from ms_gan.commands.ready import Ready
-    from ms_gan.data.stream import BatchStream
+    from ms_gan.data.configured import fitted
     from ms_gan.networks import ImageShape
     from ms_gan.training.setup import build_players, prepare_steps
 
@@ -47,7 +48,7 @@ def test_profile_runs_every_update_that_a_training_has(more, names):
     image = ImageShape(1, 28)
     players = build_players(config, image)
     steps = prepare_steps(players, config, image, lambda line: None)
-    stream = BatchStream(digits_for("mlp", 20), config.batch_size, None, 1)
+    config, stream = fitted(config, digits_for("mlp", 20))
     updates = _updates(Ready(config, stream, players, steps))
     assert list(updates) == names
     for update in updates.values():
@@ -58,7 +59,7 @@ def test_the_usual_script_says_what_it_does_not_have(tmp_path):
     from ms_gan.commands.compare import compare
 
     config = small_config("mlp", *BLOCKS)
-    with pytest.raises(UserError, match=r"ema.decay, augmentation, .*relativistic; leave out"):
+    with pytest.raises(UserError, match=r"conditional, ema.decay, augmentation, .*relativistic; leave out"):
         compare(config, steps=20, stock=True, out=tmp_path / "c", device="cpu")
 
 

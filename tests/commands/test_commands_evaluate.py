@@ -80,6 +80,18 @@ def test_shares_add_up(evaluated):
     assert len(classes["names"]) == 10
 
 
+def test_share_of_drawings_that_are_what_was_asked_for(evaluated, train_here, monkeypatch):
+    from ms_gan.commands import evaluate as module
+
+    run, seen, lines, look = train_here("--config", "conditional_mnist", "--steps", 20), [], [], module._samples
+    monkeypatch.setattr(module, "_samples", lambda *arguments: seen.append(look(*arguments)) or seen[0])
+    result = module.evaluate(run, num=150, device="cpu", announce=lines.append)
+    hit = (seen[0]["fake"].classes == np.arange(150) % 10).mean()
+    assert result["classes"]["as_asked"] == pytest.approx(hit, abs=1e-6)
+    assert f"Classified as the class that was asked for: {100 * hit:.1f} %" in lines
+    assert "as_asked" not in evaluated[1]["classes"]
+
+
 def test_the_run_keeps_the_result_pictures_and_page(evaluated):
     run, result, _ = evaluated
     (kept,) = (run / "evaluation").glob("*.json")

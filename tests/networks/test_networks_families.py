@@ -8,7 +8,7 @@ from small_runs import RECIPES, small_config
 
 from ms_gan.config import load_config
 from ms_gan.errors import UserError
-from ms_gan.networks import ImageShape, batch_last, build_discriminator, build_generator, dcgan, native, wgan
+from ms_gan.networks import ImageShape, batch_last, build_discriminator, build_generator, dcgan, infogan, native, wgan
 from ms_gan.training.setup import build_players
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
@@ -58,7 +58,7 @@ def test_dcgan_grows_by_the_published_sizes():
     assert seen == [1, 2, 3, 6, 7, 14, 28]
 
 
-@pytest.mark.parametrize("name", ["mlp", "dense", "dcgan", "wgan"])
+@pytest.mark.parametrize("name", ["mlp", "dense", "dcgan", "wgan", "infogan"])
 def test_names_tell_the_network_and_are_unique(name):
     shape = COLOUR if name == "wgan" else GREY
     for role, network in (
@@ -104,6 +104,8 @@ NETWORKS = [
     (dcgan, "dcgan", ImageShape(3, 32), (3, 4, 5), (3, 4)),
     (wgan, "wgan", ImageShape(3, 32), (5, 4, 3, 4), (3, 4, 5, 4)),
     (wgan, "wgan", ImageShape(1, 8), (4, 4, 3, 4), (3, 4)),
+    (infogan, "infogan", ImageShape(1, 28), (7, 4, 3), (3, 4, 5)),
+    (infogan, "infogan", ImageShape(3, 32), (5, 4, 3), (3, 4, 6)),
 ]
 
 
@@ -188,6 +190,12 @@ def test_unknown_network_and_too_small_image():
         build_discriminator("wgan_gp", GREY)
     with pytest.raises(UserError, match="1 pixel are too small"):
         build_generator("dcgan", 10, ImageShape(1, 1))
+    for build in (
+        lambda image: build_generator("infogan", 10, image),
+        lambda image: build_discriminator("infogan", image),
+    ):
+        with pytest.raises(UserError, match="30 pixels are not a multiple of 4; resize the images with --size 32"):
+            build(ImageShape(1, 30))
 
 
 def test_dcgan_judge_normalises_its_last_block_only_when_asked():

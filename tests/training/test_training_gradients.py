@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, ops
 from run_folders import differences
-from small_runs import SmallRun, digits_for, small_config
+from small_runs import SmallRun, differing, digits_for, small_config
 
 from ms_gan.config import OptimizerConfig
 from ms_gan.training.clipping import clipped
@@ -23,12 +23,6 @@ SGD = tuple(f"{role}_optimizer.{key}" for role in ("generator", "discriminator")
 
 def in_mode(config, mode, images):
     return SmallRun(dataclasses.replace(config, mode=mode), images)
-
-
-def differing(one, other):
-    ours, theirs = one.state(), other.state()
-    found = [name for name in ours if ours[name].tobytes() != theirs[name].tobytes()]
-    return found + ([] if one.records == other.records else ["records"])
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])

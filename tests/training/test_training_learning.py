@@ -3,9 +3,9 @@
 The measure is the sliced Wasserstein distance between 500 generated and 500 real images that were not trained on,
 after 200 steps. The margin is the factor that is asked for, about half of what was measured.
 
-`wgan`, clipped and with Adam as its source has it, swings at this batch size: 0.32 to 0.62 between 50 and 300 steps on
-3 seeds, untrained 0.59; with seed 1 the median of steps 160 to 200 is 0.62. So only the median over 100 to 200 is
-asked for (0.49), with a small margin: it shows less than the other four.
+`wgan`, clipped and with Adam as its source has it, needs the batch of 256 that it is published with: 0.49 after 40
+steps, 0.42 after 140, 0.37, 0.41 and 0.42 after 160, 180 and 200, untrained 0.59. With batches of 16 it swings (0.32 to
+0.62 between 50 and 300 steps on 3 seeds).
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def distance(run, real):
         ("mlp", 64, 1.8),
         ("dense", 32, 1.3),
         pytest.param("dcgan", 16, 1.4, marks=slow),
-        pytest.param("wgan", 16, 1.1, marks=slow),
+        pytest.param("wgan", 256, 1.2, marks=slow),
         pytest.param("wgan_gp", 16, 1.5, marks=slow),
     ],
 )
@@ -45,8 +45,7 @@ def test_200_steps_learn(recipe, batch_size, factor):
     run = SmallRun(small_config(recipe, f"batch_size={batch_size}", steps=200), digits_for(recipe, 2000))
     real = scaled(digits_for(recipe, 500, seed=6))
     before = distance(run, real)
-    measured_at = range(100, 201, 20) if recipe == "wgan" else (200,)
-    after = float(np.median([distance(run.train(steps), real) for steps in measured_at]))
+    after = distance(run.train(), real)
     floor = sliced_wasserstein(scaled(digits_for(recipe, 500, seed=7)), real)
     black = sliced_wasserstein(np.full_like(real, -1), real)
     print(f"{recipe}: {before:.3f} untrained, {after:.3f} trained, black {black:.3f}, real images {floor:.3f}")

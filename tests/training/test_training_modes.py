@@ -3,18 +3,9 @@
 import dataclasses
 
 import pytest
-from small_runs import RECIPES, SmallRun, compiled_run, digits_for, small_config
+from small_runs import RECIPES, SmallRun, compiled_run, differing, digits_for, small_config
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
-
-
-def differing(one, other):
-    ours, theirs = one.state(), other.state()
-    assert ours.keys() == theirs.keys()
-    found = [name for name in ours if ours[name].tobytes() != theirs[name].tobytes()]
-    return found + [
-        f"record {i}" for i, pair in enumerate(zip(one.records, other.records, strict=True)) if pair[0] != pair[1]
-    ]
 
 
 def in_pynative(run):

@@ -1,0 +1,115 @@
+"""The networks that InfoGAN has for MNIST (Chen et al. 2016), narrower: two dense and two convolutional layers each.
+
+Half of their work is dense, which a CPU does best, and the two convolutions make clean strokes.
+"""
+
+import math
+
+from mindspore import Tensor, nn
+
+from ms_gan.networks.kit import kit
+from ms_gan.networks.registry import ImageShape, discriminator, generator
+
+# Kernel, stride and padding of the convolutions: they halve or double the image.
+_HALVING = (4, 2, 1)
+
+
+def _check(image: ImageShape) -> int:
+    if image.size % 4:
+        near = max(4, 4 * round(image.size / 4))
+        raise ValueError(f"{image.size} pixels are not a multiple of 4; resize the images with --size {near}")
+    return image.size // 4
+
+
+@generator("infogan")
+class InfoGANGenerator(nn.Cell):
+    """Two dense layers, then two transposed convolutions that double the image; batch normalisation, ReLU, Tanh.
+
+    Parameters
+    ----------
+    latent_size : int
+        Length of a latent vector.
+    image : ImageShape
+        Shape of the images to make; the size is a multiple of 4.
+    widths : sequence of 3 int
+        Features of the first dense layer, channels after the second, channels after the first convolution; the source
+        has 1024, 128, 64.
+
+    Raises
+    ------
+    ValueError
+        If the image size is not a multiple of 4.
+    """
+
+    def __init__(self, latent_size: int, image: ImageShape, widths: tuple[int, int, int] = (256, 64, 32)):
+        super().__init__()
+        k, small = kit(), _check(image)
+        features, wide, narrow = widths
+        spread = math.prod((wide, small, small))
+        self.layers = nn.SequentialCell(
+            k.FromLatents(),
+            k.Dense(latent_size, features, has_bias=False),
+            k.BatchNorm(features),
+            k.ReLU(),
+            k.Dense(features, spread, has_bias=False),
+            k.BatchNorm(spread),
+            k.ReLU(),
+            k.Unflatten(wide, small),
+            k.Conv2dTranspose(wide, narrow, *_HALVING, small, has_bias=False),
+            k.BatchNorm(narrow),
+            k.ReLU(),
+            k.Conv2dTranspose(narrow, image.channels, *_HALVING, 2 * small),
+            k.ToImages(image.size),
+            nn.Tanh(),
+        )
+
+    def construct(self, latents: Tensor) -> Tensor:
+        """Turn latents (N, n) into images (N, C, S, S) in [-1, 1]."""
+        return self.layers(latents)
+
+
+@discriminator("infogan")
+class InfoGANDiscriminator(nn.Cell):
+    """Two convolutions that halve the image, then two dense layers, with LeakyReLU(0.2).
+
+    Without the source's batch normalisation: every penalty is of one image, and real and fake are judged at once.
+
+    Parameters
+    ----------
+    image : ImageShape
+        Shape of the images to judge; the size is a multiple of 4.
+    widths : sequence of 3 int
+        Channels after the first and the second convolution, features of the dense layer; the source has 64, 128, 1024.
+    spectral : bool
+        Whether all layers have spectral normalisation (Miyato et al. 2018).
+    outputs : int
+        Number of logits; more than 1 in a conditional run.
+
+    Raises
+    ------
+    ValueError
+        If the image size is not a multiple of 4.
+    """
+
+    def __init__(
+        self, image: ImageShape, widths: tuple[int, int, int] = (32, 64, 256), spectral: bool = False, outputs: int = 1
+    ):
+        super().__init__()
+        k, small = kit(), _check(image)
+        conv, dense = (k.SpectralConv2d, k.SpectralDense) if spectral else (k.Conv2d, k.Dense)
+        narrow, wide, features = widths
+        self.layers = nn.SequentialCell(
+            k.FromImages(),
+            conv(image.channels, narrow, *_HALVING, image.size),
+            k.LeakyReLU(0.2),
+            conv(narrow, wide, *_HALVING, 2 * small),
+            k.LeakyReLU(0.2),
+            dense(wide * small * small, features),
+            k.LeakyReLU(0.2),
+            dense(features, outputs),
+            k.ToLogits(outputs),
+        )
+
+    def construct(self, images: Tensor) -> Tensor:
+        """Turn images (N, C, S, S) into logits (N, outputs)."""
+        return self.layers(images)

@@ -1,0 +1,221 @@
+"""Conditional runs: which class G is asked for, how D judges it, its penalty, its bits, and drawing on request."""
+
+import dataclasses
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor
+from PIL import Image
+from run_folders import copy_run, differences, states
+from small_runs import SmallRun, differing, digits_for, image_set, small_config
+
+from ms_gan.commands.generate import classes_of
+from ms_gan.data.classes import asking, drawing_latents, names_of, numbers_of
+from ms_gan.data.stream import d_latents, fixed_latents
+from ms_gan.errors import UserError
+from ms_gan.networks.configured import discriminator_of
+from ms_gan.networks.registry import ImageShape
+from ms_gan.objectives.penalties import squared_gradient_norms
+from ms_gan.training.conditions import make_judge
+
+pytestmark = pytest.mark.usefixtures("mindspore_cpu")
+CONDITIONAL = ("conditional=true", "batch_size=8")
+SMALL = ("generator.options.widths=[8,8]", "discriminator.options.widths=[8]")
+
+
+def small_critic(*settings):
+    config = small_config("mlp", *CONDITIONAL, "discriminator.options.widths=[6]", *settings)
+    return config, discriminator_of(config, ImageShape(1, 28))
+
+
+def test_real_and_fake_of_a_step_are_of_the_same_classes():
+    images = digits_for("mlp", 80)
+    run = SmallRun(small_config("mlp", *CONDITIONAL, *SMALL, steps=1), images)
+    for index in (0, 3, 11):
+        batch, numbers = run.stream.batch(index), run.stream.classes(index)
+        for picture, number in zip(batch, numbers, strict=True):
+            same = (images.images == np.rint(picture * 127.5 + 127.5).astype(np.uint8)).all(axis=(1, 2, 3))
+            assert number in images.labels[same]
+    asked = asking(d_latents(1, 0, 8, 100), run.stream.classes(0), 10)
+    before = run.players.discriminator(run.players.generator(Tensor(asked))).asnumpy()
+    wanted = before[:, 0] + before[np.arange(8), 1 + run.stream.classes(0)]
+    run.train()
+    # D's answer in the first step is that of both networks as they were.
+    assert run.records[0]["d_fake"] == pytest.approx((1 / (1 + np.exp(-wanted))).mean(), rel=1e-5)
+
+
+def test_a_class_is_as_long_as_a_latent_and_asked_for_in_turn():
+    config = small_config("mlp", *CONDITIONAL)
+    latents = drawing_latents(config, 7, 23)
+    np.testing.assert_array_equal(latents[:, :100], fixed_latents(7, 23, 100))
+    assert latents.dtype == np.float32
+    for row, vector in enumerate(latents):
+        np.testing.assert_array_equal(vector[100:], 10 * (np.arange(10) == row % 10))
+
+
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+def test_gradient_of_the_judged_class_is_that_of_its_projection(mode):
+    _, critic = small_critic()
+    random, numbers = np.random.default_rng(3), np.array([2, 0, 9, 9, 5])
+    images = random.uniform(-1, 1, (5, 1, 28, 28)).astype(np.float32)
+    choice = np.concatenate([np.ones((5, 1)), numbers[:, None] == np.arange(10)], axis=1).astype(np.float32)
+
+    judge = make_judge(critic)
+
+    def norms(inputs, choice):
+        return squared_gradient_norms(judge, inputs, choice)
+
+    found = (ms.jit(norms) if mode == "graph" else norms)(Tensor(images), Tensor(choice)).asnumpy()
+    first, second = ({n: p.asnumpy().astype(np.float64) for n, p in layer.parameters_and_names()}
+                     for layer in (critic.layers[0], critic.layers[2]))  # fmt: skip
+    hidden = images.reshape(5, -1) @ first["weight"].T + first["bias"]
+    # The first logit and that of the class, both of the same features.
+    towards = second["weight"][0] + second["weight"][1 + numbers]
+    gradient = (towards * np.where(hidden > 0, 1, 0.2)) @ first["weight"]
+    np.testing.assert_allclose(found, (gradient**2).sum(axis=1), rtol=1e-4)
+
+
+PAIRS = (
+    "objective.loss=relativistic",
+    "objective.penalty=r1_r2",
+    "objective.penalty_every=2",
+    "objective.penalty_weight=1",
+)
+CASES = {
+    "mlp": ("mlp", (*SMALL, "ema.decay=0.9")),
+    "mlp, pairs": ("mlp", (*SMALL, *PAIRS, "augmentation=[translation,cutout]")),
+    "mlp, fresh latents": ("mlp", (*SMALL, "latent.shared=false", "updates.d_steps=2", "objective.penalty=gradient")),
+    "mlp, in parts": ("mlp", (*SMALL, "updates.accumulate=2", "updates.fresh_batch=false", "latent.shared=false")),
+    "dense, in turn": ("dense", ("generator.options.widths=[8]", "discriminator.options.widths=[8]")),
+    "dcgan": ("dcgan", ()),
+    "infogan": ("mlp", ("generator.name=infogan", "discriminator.name=infogan", "objective.penalty=r1", "ema.decay=0.9",
+                        "generator.options.widths=[8,4,4]", "discriminator.options.widths=[4,4,8]")),
+    "residual": ("mlp", ("generator.name=residual", "discriminator.name=residual",
+                         "discriminator.options.spectral=true", "objective.loss=hinge",
+                         "generator.options.widths=[4]", "discriminator.options.widths=[4]")),
+    "wgan": ("wgan", ("generator.options.widths=[8,8,4,4]", "discriminator.options.widths=[8,8]", "updates.d_steps=1")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_modes_give_the_same_bits(case):
+    recipe, settings = CASES[case]
+    config, images = small_config(recipe, *CONDITIONAL, *settings, steps=6), digits_for(recipe, 80)
+    graph = SmallRun(config, images).train()
+    assert all(np.isfinite(value) for record in graph.records for value in record.values())
+    eager = SmallRun(dataclasses.replace(config, mode="pynative"), images).train()
+    assert differing(graph, eager) == []
+
+
+def test_both_kits_judge_alike():
+    from ms_gan.networks.kit import plain_layers
+
+    config = small_config("wgan", *CONDITIONAL, "discriminator.options.widths=[4,5]")
+    image, images = ImageShape(3, 32), np.random.default_rng(1).uniform(-1, 1, (3, 3, 32, 32)).astype(np.float32)
+    ours = discriminator_of(config, image)
+    with plain_layers():
+        native = discriminator_of(config, image)
+    ms.load_param_into_net(native, ours.parameters_dict(), strict_load=True)
+    found = ours(Tensor(images)).asnumpy()
+    assert found.shape == (3, 11)
+    np.testing.assert_allclose(found, native(Tensor(images)).asnumpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_classes_are_those_that_there_are_images_of():
+    images = digits_for("mlp", 60)
+    only = np.isin(images.labels, (3, 5))
+    chosen = dataclasses.replace(images, images=images.images[only], labels=images.labels[only])
+    assert names_of(chosen) == ("3", "5")
+    np.testing.assert_array_equal(numbers_of(chosen, ("3", "5")), chosen.labels == 5)
+    np.testing.assert_array_equal(numbers_of(chosen, ("5", "4", "3")), np.where(chosen.labels == 5, 0, 2))
+    with pytest.raises(UserError, match=r"data.class_names: .*other classes as well \(5\); known are 3, 4"):
+        numbers_of(chosen, ("3", "4"))
+    with pytest.raises(UserError, match="conditional: the images of memory have no classes"):
+        names_of(image_set(images.images))
+
+
+def test_a_discriminator_of_one_logit_is_refused():
+    from mindspore import nn
+
+    from ms_gan.networks.registry import DISCRIMINATORS, discriminator
+
+    @discriminator("single")
+    class Single(nn.Cell):
+        def __init__(self, image):
+            super().__init__()
+
+    try:
+        with pytest.raises(UserError, match="conditional: discriminator single cannot judge classes"):
+            discriminator_of(small_config("mlp", *CONDITIONAL, "discriminator.name=single"), ImageShape(1, 28))
+    finally:
+        del DISCRIMINATORS["single"]
+    config = small_config("mlp", "discriminator.options.outputs=3")
+    with pytest.raises(UserError, match="discriminator option"):
+        discriminator_of(config, ImageShape(1, 28))
+
+
+@pytest.fixture(scope="module")
+def run(train_here):
+    cadences = ("--set", "samples.every=20", "saving.networks_every=20", "saving.state_every=20")
+    return train_here("--config", "conditional_mnist", "--steps", 50, *cadences)
+
+
+def test_interrupted_and_resumed_is_uninterrupted(run, command, tmp_path):
+    again = copy_run(run, tmp_path / "again")
+    states(again)[-1].rename(tmp_path / "newest")
+    assert command("train", "--resume", again).status == 0
+    assert differences(again, run) == []
+
+
+def test_draws_the_class_that_is_asked_for(run, command, tmp_path):
+    words = ("--device", "cpu", "--num", 6, "--seed", 4)
+    for name, asked in (("seven", ("--class", "7")), ("all", ("--classes", "0-9")), ("turn", ())):
+        result = command("generate", run, *asked, *words, "--out", tmp_path / f"{name}.npy")
+        assert result.status == 0, result.stderr
+    seven, every, turn = (np.load(tmp_path / f"{name}.npy") for name in ("seven", "all", "turn"))
+    assert every.shape == (60, 1, 28, 28)
+    # Batches of another size round otherwise.
+    np.testing.assert_allclose(every[42:48], seven, atol=1e-5)
+    np.testing.assert_allclose(turn[3], every[3 * 6 + 3], atol=1e-5)
+    assert np.abs(every[:6] - seven).max() > 1e-2
+    sheet = command("generate", run, "--classes", "0-9", *words, "--out", tmp_path / "sheet.png")
+    assert sheet.status == 0
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.width > 1000
+    assert classes_of(["0-2", "cat", "7", "9-3"]) == ["0", "1", "2", "cat", "7", "9-3"]
+
+
+def test_exported_it_draws_the_same(run, command, tmp_path):
+    assert command("export", run, "--format", "npz", "--out", tmp_path / "g.npz").status == 0
+    assert command("draw", tmp_path / "g.npz", "--num", 12, "--seed", 3, "--out", tmp_path / "drawn.npy").status == 0
+    command("generate", run, "--device", "cpu", "--num", 12, "--seed", 3, "--out", tmp_path / "generated.npy")
+    drawn, generated = np.load(tmp_path / "drawn.npy"), np.load(tmp_path / "generated.npy")
+    np.testing.assert_allclose(drawn, generated, atol=2e-4)
+
+
+def test_interpolation_goes_from_class_to_class(run, command, tmp_path):
+    assert command("interpolate", run, "--frames", 4, "--out", tmp_path / "strip.png", "--device", "cpu").status == 0
+    assert command("interpolate", run, "--frames", 3, "--out", tmp_path / "walk.gif", "--device", "cpu").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--class", "12"), "--class: unknown name '12'; did you mean"),
+        (("--classes", "0-9", "--latent-scale", "1", "--out", "x.png"), "--latent-scale: goes with one --class"),
+        (("--class", "7", "--training-grid"), "leave out --num, --grid, --seed, --class"),
+    ],
+)
+def test_wishes_that_cannot_be_are_refused(run, command, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    result = command("generate", run, *words, "--device", "cpu")
+    assert result.status == 2
+    assert message in result.stderr.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_run_without_classes_says_so(finished, command, tmp_path):
+    result = command("generate", finished, "--class", "7", "--out", tmp_path / "x.png", "--device", "cpu")
+    assert result.status == 2
+    assert "draws no classes on request; train with --set conditional=true" in result.stderr
