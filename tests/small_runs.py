@@ -93,8 +93,8 @@ class SmallRun:
 def differing(one: SmallRun, other: SmallRun) -> list[str]:
     """Return what of the state and of the records of two runs has not the same bits."""
     ours, theirs = one.state(), other.state()
-    assert ours.keys() == theirs.keys()
-    found = [name for name in ours if ours[name].tobytes() != theirs[name].tobytes()]
+    found = sorted(ours.keys() ^ theirs.keys())
+    found += [name for name in ours.keys() & theirs.keys() if ours[name].tobytes() != theirs[name].tobytes()]
     return found + [
         f"record {i}" for i, pair in enumerate(zip(one.records, other.records, strict=True)) if pair[0] != pair[1]
     ]

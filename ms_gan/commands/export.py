@@ -165,9 +165,10 @@ def _metadata(path: Path, config: str | None, settings: Any, trained: Any) -> di
 
     from ms_gan.commands.evaluation_source import described, find_source
 
-    distribution = "N(0, 1)"
+    latents: dict[str, Any] = {"size": trained.latent_size, "distribution": "N(0, 1)"}
     if settings.class_names:
-        distribution += f", then {math.sqrt(settings.latent.size):g} for the class and 0 for the others"
+        latents["distribution"] += f", then {math.sqrt(settings.latent.size):g} for the class and 0 for the others"
+        latents["classes"] = list(settings.class_names)
     return {
         "ms_gan": ms_gan.__version__,
         "mindspore": mindspore.__version__,
@@ -175,11 +176,7 @@ def _metadata(path: Path, config: str | None, settings: Any, trained: Any) -> di
         "recipe": settings.recipe,
         "generator": settings.generator.name,
         "checkpoint": described(find_source(path, {}, config)),
-        "latents": {
-            "size": trained.latent_size,
-            "distribution": distribution,
-            "classes": list(settings.class_names),
-        },
+        "latents": latents,
         "images": {"shape": [trained.image.channels, trained.image.size, trained.image.size], "range": [-1, 1]},
     }
 

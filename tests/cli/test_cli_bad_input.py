@@ -105,7 +105,7 @@ COMMANDS = {
     "generate RUN --out new.jpg": "--out new.jpg: must end in .png or .npy, or be a folder",
     "generate RUN --out file/new.png": "cannot write file/new.png: ",
     "generate RUN --out file": "cannot write file/",
-    "generate RUN --training-grid --num 0": "--training-grid: number, grid and seed are those of the training",
+    "generate RUN --training-grid --num 0": "--training-grid: number, grid, seed and classes are those of the training",
     "generate RUN --latent-scale 1 --out new.npy": "--latent-scale draws one picture; its name must end in .png",
     "generate RUN --latent-scale nan": "--latent-scale",
     "generate RUN --device ascend": "no Ascend device to use: ",

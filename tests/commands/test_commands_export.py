@@ -210,7 +210,7 @@ class _Wrong:
     """An exported generator whose pictures are a little off."""
 
     def __init__(self, exported):
-        self.latent_size, self._exported = exported.latent_size, exported
+        self.latents, self._exported = exported.latents, exported
 
     def __call__(self, latents):
         return self._exported(latents) + np.float32(2e-5)
