@@ -119,7 +119,7 @@ def generate(
     UserError
         If something that was given is wrong.
     """
-    check_wish(num, seed)
+    check_wish(num * max(1, len(classes)), seed)
     if not all(math.isfinite(scale) for scale in latent_scales):
         raise UserError(f"--latent-scale {' '.join(map(str, latent_scales))}: must be finite numbers")
     from ms_gan.commands.drawing import draw_images

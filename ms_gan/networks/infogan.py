@@ -8,17 +8,10 @@ import math
 from mindspore import Tensor, nn
 
 from ms_gan.networks.kit import kit
-from ms_gan.networks.registry import ImageShape, discriminator, generator
+from ms_gan.networks.registry import ImageShape, check_multiple, discriminator, generator
 
 # Kernel, stride and padding of the convolutions: they halve or double the image.
 _HALVING = (4, 2, 1)
-
-
-def _check(image: ImageShape) -> int:
-    if image.size % 4:
-        near = max(4, 4 * round(image.size / 4))
-        raise ValueError(f"{image.size} pixels are not a multiple of 4; resize the images with --size {near}")
-    return image.size // 4
 
 
 @generator("infogan")
@@ -43,7 +36,8 @@ class InfoGANGenerator(nn.Cell):
 
     def __init__(self, latent_size: int, image: ImageShape, widths: tuple[int, int, int] = (256, 64, 32)):
         super().__init__()
-        k, small = kit(), _check(image)
+        check_multiple(image, 4)
+        k, small = kit(), image.size // 4
         features, wide, narrow = widths
         spread = math.prod((wide, small, small))
         self.layers = nn.SequentialCell(
@@ -95,7 +89,8 @@ class InfoGANDiscriminator(nn.Cell):
         self, image: ImageShape, widths: tuple[int, int, int] = (32, 64, 256), spectral: bool = False, outputs: int = 1
     ):
         super().__init__()
-        k, small = kit(), _check(image)
+        check_multiple(image, 4)
+        k, small = kit(), image.size // 4
         conv, dense = (k.SpectralConv2d, k.SpectralDense) if spectral else (k.Conv2d, k.Dense)
         narrow, wide, features = widths
         self.layers = nn.SequentialCell(

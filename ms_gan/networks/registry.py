@@ -25,6 +25,13 @@ class ImageShape(NamedTuple):
     size: int
 
 
+def check_multiple(image: ImageShape, of: int) -> None:
+    """Raise ValueError where the edge of the images is no multiple of a number, and name the nearest that is."""
+    if image.size % of:
+        near = max(of, of * round(image.size / of))
+        raise ValueError(f"{image.size} pixels are not a multiple of {of}; resize the images with --size {near}")
+
+
 def generator(name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
     """Register a generator: `cls(latent_size, image, **options)`, latents (N, n) to images (N, C, S, S) in [-1, 1]."""
     return _registrar(GENERATORS, name)

@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn
 
 from ms_gan.networks.kit import kit
-from ms_gan.networks.registry import ImageShape, discriminator, generator
+from ms_gan.networks.registry import ImageShape, check_multiple, discriminator, generator
 
 _KERNEL, _PADDING = 5, 2
 
@@ -37,10 +37,7 @@ class WGANGenerator(nn.Cell):
         slope: float = 0.2,
     ):
         super().__init__()
-        if image.size % 8:
-            raise ValueError(
-                f"{image.size} pixels are not a multiple of 8; resize the images with --size {_near(image.size)}"
-            )
+        check_multiple(image, 8)
         k = kit()
         size = image.size // 8
         features = widths[0] * size * size
@@ -109,7 +106,3 @@ class WGANCritic(nn.Cell):
     def construct(self, images: Tensor) -> Tensor:
         """Turn images (N, C, S, S) into scores (N, outputs)."""
         return self.layers(images)
-
-
-def _near(size: int) -> int:
-    return max(8, 8 * round(size / 8))

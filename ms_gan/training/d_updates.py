@@ -34,7 +34,7 @@ def _update_together(players: Players, config: Config, updater: Updater) -> DUpd
     loss, penalty = _loss_of_logits(config.objective.loss), PENALTIES.get(config.objective.penalty)
     weight, every = config.objective.penalty_weight, config.objective.penalty_every
     clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
-    augment, choice_in, judge_alike = make_augment(config.augmentation), choice_of(config), make_judge(critic)
+    augment, choice_in, judge_one = make_augment(config.augmentation), choice_of(config), make_judge(critic)
     judge = _judge_apart(critic) if _has_batch_norm(critic) else _judge_at_once(critic)
 
     def d_loss(real: Tensor, fake: Tensor, noise: Tensor, *choice: Tensor) -> tuple[Tensor, ...]:
@@ -42,7 +42,7 @@ def _update_together(players: Players, config: Config, updater: Updater) -> DUpd
         value = loss(real_logits, fake_logits)
         if penalty is None:
             return value, value, nothing, real_logits, fake_logits
-        extra = weight * penalty(judge_alike, real, fake, noise, *choice)
+        extra = weight * penalty(judge_one, real, fake, noise, *choice)
         # The record has the penalty as it would be in every step.
         total = value + (extra if every == 1 else every * extra)
         return total, value, extra, real_logits, fake_logits

@@ -135,6 +135,23 @@ def test_classes_are_those_that_there_are_images_of():
         names_of(image_set(images.images))
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("data.class_names=[a,b]",), "data.class_names: goes with conditional: true"),
+        (("conditional=true", "data.class_names=[a,b,a]"), "data.class_names: a, b, a has a name twice"),
+    ],
+)
+def test_class_names_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        small_config("mlp", *settings)
+
+
+def test_half_precision_trains_conditionally():
+    run = SmallRun(small_config("mlp", *CONDITIONAL, *SMALL, "precision=fp16", steps=3), digits_for("mlp", 80)).train()
+    assert all(np.isfinite(value) for record in run.records for value in record.values())
+
+
 def test_a_discriminator_of_one_logit_is_refused():
     from mindspore import nn
 
