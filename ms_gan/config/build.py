@@ -151,8 +151,6 @@ def _check(config: Config) -> None:
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
         raise UserError(f"config: set exactly one of epochs, steps and minutes; found {found}")
-    if config.data.class_names and not config.conditional:
-        raise UserError("config data.class_names: goes with conditional: true; leave one out or set the other")
     if len(set(config.data.class_names)) < len(config.data.class_names):
         raise UserError(f"config data.class_names: {', '.join(config.data.class_names)} has a name twice")
     _at_least(config, 1, "epochs", "steps", "batch_size", "log_every", "latent.size", "updates.d_steps")

@@ -8,6 +8,7 @@ from ms_gan.data.classes import names_of, numbers_of
 from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import load_images
 from ms_gan.data.stream import BatchStream
+from ms_gan.errors import UserError
 
 
 def configured_images(data: DataConfig, announce: Callable[[str], object]) -> ImageSet:
@@ -63,8 +64,12 @@ def fitted(config: Config, images: ImageSet) -> tuple[Config, BatchStream]:
     Raises
     ------
     UserError
-        If there are fewer images than a batch needs, or a conditional run has images without classes or of others.
+        If there are fewer images than a batch needs, a conditional run has images without classes or of others, or
+        classes are named for one that is not.
     """
+    # Not where configurations are made: the section `data` of a conditional run is read alone too.
+    if config.data.class_names and not config.conditional:
+        raise UserError("config data.class_names: goes with conditional: true; leave one out or set the other")
     channels, size = images.images.shape[1:3]
     data = dataclasses.replace(config.data, size=size, channels=channels)
     numbers = None

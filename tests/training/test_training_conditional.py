@@ -12,6 +12,7 @@ from small_runs import SmallRun, differing, digits_for, image_set, small_config
 
 from ms_gan.commands.generate import classes_of
 from ms_gan.data.classes import asking, drawing_latents, names_of, numbers_of
+from ms_gan.data.configured import fitted
 from ms_gan.data.stream import d_latents, fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.networks.configured import discriminator_of
@@ -143,8 +144,9 @@ def test_classes_are_those_that_there_are_images_of():
     ],
 )
 def test_class_names_that_cannot_be_are_refused(settings, message):
+    images = digits_for("mlp", 20)
     with pytest.raises(UserError, match=message):
-        small_config("mlp", *settings)
+        fitted(small_config("mlp", *settings), images)
 
 
 def test_half_precision_trains_conditionally():
