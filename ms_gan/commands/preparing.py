@@ -1,6 +1,7 @@
 """Everything that is settled before a run's first parameter exists, and the checks of what was asked for."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,16 +21,22 @@ from ms_gan.names import unknown_name
 class TrainOptions:
     """What a training run takes besides its configuration."""
 
-    out: str | None = None
+    out: str | os.PathLike | None = None
     """Folder of the run; None: runs/<recipe>-<date-time>."""
     device: str = "auto"
     """auto, ascend or cpu."""
     require_ascend: bool = False
     """End with an error rather than use the CPU."""
-    init_generator: str | None = None
+    init_generator: str | os.PathLike | None = None
     """A checkpoint to start G from."""
-    init_discriminator: str | None = None
+    init_discriminator: str | os.PathLike | None = None
     """A checkpoint to start D from."""
+
+    def __post_init__(self) -> None:
+        # They are noted in the run's description, which holds text.
+        for name in ("out", "init_generator", "init_discriminator"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, os.fspath(getattr(self, name)))
 
 
 @dataclass(frozen=True)
