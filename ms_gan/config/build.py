@@ -213,6 +213,8 @@ def _check_optimizer(config: Config, role: str) -> None:
     for key in ("beta1", "beta2", "decay", "momentum"):
         if not 0 <= getattr(section, key) < 1:
             raise UserError(f"config {role}.{key}: {getattr(section, key)} is not in [0, 1)")
+    if section.beta2 == 0:
+        raise UserError(f"config {role}.beta2: must be above 0; of 0 Adam's rounding would leave nothing to divide by")
     if section.clip_norm is not None and config.precision == "fp16":
         raise UserError(f"config {role}.clip_norm: goes with precision: fp32; those of a scaled loss are longer")
     if section.schedule != "constant" and section.lr_steps is None and config.minutes is not None:

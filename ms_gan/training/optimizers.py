@@ -8,6 +8,9 @@ from mindspore.nn.learning_rate_schedule import LearningRateSchedule
 
 from ms_gan.config import OptimizerConfig
 
+# MindSpore's Adam refuses a beta1 of 0; this much of an old moment is below float32's rounding.
+_NO_MEMORY = 1e-30
+
 
 def learning_rate(config: OptimizerConfig, progress: float) -> float:
     """Return the learning rate when the share `progress`, in [0, 1], of the schedule is done."""
@@ -65,7 +68,7 @@ def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerCon
     if changing := max(scheduled, config.lr_warmup) * updates_per_step:
         rate = TableSchedule([rate_at(config, update, updates_per_step) for update in range(changing + 1)])
     if config.name == "adam":
-        optimizer = nn.Adam(parameters, rate, beta1=config.beta1, beta2=config.beta2)
+        optimizer = nn.Adam(parameters, rate, beta1=max(config.beta1, _NO_MEMORY), beta2=config.beta2)
     elif config.name == "rmsprop":
         # Next to nothing: MindSpore's CPU kernel adds it under the root for some elements and after it for others.
         optimizer = nn.RMSProp(parameters, rate, decay=config.decay, momentum=config.momentum, epsilon=1e-16)

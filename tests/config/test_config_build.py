@@ -80,6 +80,7 @@ def test_recipe_round_trip(name):
         ({"data": {"channels": 2}}, r"config data.channels: 2 is neither 1 \(grey\) nor 3"),
         ({"data": {"classes": [1.5]}}, "config data.classes: expected names or numbers, got 1.5"),
         ({"generator": {"options": [1]}}, r"config generator.options: expected a mapping, got \[1\]"),
+        ({"generator_optimizer": {"beta2": 0}}, "config generator_optimizer.beta2: must be above 0"),
         ({"generator_optimizer": {"beta1": 1}}, r"config generator_optimizer.beta1: 1.0 is not in \[0, 1\)"),
         ({"objective": {"clip": 0}}, "config objective.clip: 0.0 must be above 0"),
         ({"objective": {"penalty": "r3"}}, "config objective.penalty: unknown name 'r3'; did you mean r"),

@@ -15,12 +15,12 @@ START = RNG.standard_normal((3, 4)).astype(np.float32)
 GRADIENTS = [(RNG.standard_normal((3, 4)) * scale).astype(np.float32) for scale in (1e-3, 1.0, 30.0, 1e-6)]
 
 
-def adam(w, gradients, lr):
+def adam(w, gradients, lr, beta1=0.4, beta2=0.95):
     """Kingma and Ba 2015, end of section 2, as MindSpore, TensorFlow and Keras have it."""
     m, v = np.zeros_like(w), np.zeros_like(w)
     for t, g in enumerate(gradients, 1):
-        m, v = 0.4 * m + 0.6 * g, 0.95 * v + 0.05 * g**2
-        w = w - lr(t - 1) * math.sqrt(1 - 0.95**t) / (1 - 0.4**t) * m / (np.sqrt(v) + 1e-8)
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        w = w - lr(t - 1) * math.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + 1e-8)
     return w
 
 
@@ -64,6 +64,13 @@ def test_one_and_four_updates_follow_the_formula(name):
     weight, _ = updated(config_of(name))
     expected = FORMULAS[name](START.astype(np.float64), [g.astype(np.float64) for g in GRADIENTS], lambda t: 0.01)
     np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_adam_without_a_memory_of_the_gradient():
+    weight, _ = updated(OptimizerConfig(lr=0.01, beta1=0.0, beta2=0.9))
+    gradients = [g.astype(np.float64) for g in GRADIENTS]
+    expected = adam(START.astype(np.float64), gradients, lambda t: 0.01, 0.0, 0.9)
+    np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", list(FORMULAS))
