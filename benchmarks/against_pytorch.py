@@ -18,7 +18,7 @@ from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 
 # The recipes that `pytorch_twin` has too.
-_RECIPES = ("mlp", "dense", "dcgan", "wgan", "wgan_gp")
+_RECIPES = ("mlp", "dense", "dcgan", "wgan", "wgan_gp", "best_mnist", "sngan_horses", "r3gan_horses")
 # A side that sleeps takes next to no CPU time; above this it disturbs the other.
 _AWAKE = 0.02
 

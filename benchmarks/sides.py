@@ -72,17 +72,15 @@ class PyTorch:
         import torch
 
         from benchmarks.pytorch_twin import Game, TorchAdam
-        from ms_gan.data.configured import configured_images
-        from ms_gan.data.stream import BatchStream
+        from ms_gan.data.configured import configured_images, fitted
 
         self.threads = len(os.sched_getaffinity(0))
         torch.set_num_threads(self.threads)
         torch.manual_seed(config.seed)
-        images = configured_images(config.data, _aside)
-        self.config, self.step = config, 0
-        self.stream = BatchStream(images, config.batch_size, config.data.images_per_epoch, config.seed)
+        self.config, self.stream = fitted(config, configured_images(config.data, _aside))
+        self.step = 0
         # The length of the schedule changes a number, not the work.
-        self.game = Game(config.recipe, lambda network: TorchAdam(network, fused_adam or None), 100_000)
+        self.game = Game(config.recipe, lambda network, betas: TorchAdam(network, betas, fused_adam or None), 100_000)
         self.parameters = tuple(
             sum(weight.numel() for weight in network.parameters())
             for network in (self.game.generator, self.game.critic)

@@ -12,7 +12,7 @@ from ms_gan.data.digits import render_colour_digits, render_digits
 from ms_gan.data.images import DIGITS, ImageSet
 
 RECIPES = ("mlp", "dense", "dcgan", "wgan", "wgan_gp")
-COLOUR = ("wgan", "wgan_gp")
+COLOUR = ("wgan", "wgan_gp", "sngan_horses", "r3gan_horses")
 
 
 def image_set(images: np.ndarray, labels: np.ndarray | None = None) -> ImageSet:

@@ -1,4 +1,4 @@
-"""The five recipes a second time, in PyTorch.
+"""The recipes a second time, in PyTorch.
 
 Written from the recipes' numbers, with nothing of ms_gan's networks, objectives or training in it. Only the batches,
 the latents and the penalty's noise come from ms_gan.

@@ -1,9 +1,10 @@
-"""The steps of the five recipes, eager PyTorch as one writes it: channels first, nothing compiled."""
+"""The steps of the recipes, eager PyTorch as one writes it: channels first, nothing compiled."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.pytorch_twin.networks import networks
+from ms_gan.data.augmenting import draw_augmentation
+from ms_gan.data.classes import asking, one_hot
 from ms_gan.data.stream import BatchStream, d_latents, g_latents, penalty_noise
 
 
@@ -20,20 +23,49 @@ class TorchRecipe:
 
     shared_latents: bool
     critic_steps: int = 1
-    wasserstein: bool = False
+    loss: Literal["cross_entropy", "wasserstein", "hinge", "pairs"] = "cross_entropy"
     clip: float | None = None
-    penalty: float | None = None
+    penalty: Literal["gradient", "zero-centred", "zero-centred, of both"] | None = None
+    penalty_weight: float = 0.0
     in_turn: bool = False
-    halvings: int = 0
-    """How often Adam's learning rate is halved in the run, evenly spaced."""
+    schedule: Literal["constant", "halved twice", "cosine", "linear"] = "constant"
+    rates: tuple[float, float] = (2e-4, 2e-4)
+    """Of the generator and of the discriminator."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    classes: int = 0
+    """How many the generator is asked for; 0: none."""
+    translated: bool = False
+    average: float | None = None
+    """Decay of the generator's moving average."""
 
 
+_HORSES = {"shared_latents": True, "translated": True, "average": 0.999}
 RECIPES = {
     "mlp": TorchRecipe(shared_latents=True),
     "dense": TorchRecipe(shared_latents=False, in_turn=True),
-    "dcgan": TorchRecipe(shared_latents=True, halvings=2),
-    "wgan": TorchRecipe(shared_latents=False, critic_steps=5, wasserstein=True, clip=0.01),
-    "wgan_gp": TorchRecipe(shared_latents=False, critic_steps=5, wasserstein=True, penalty=10.0),
+    "dcgan": TorchRecipe(shared_latents=True, schedule="halved twice"),
+    "wgan": TorchRecipe(shared_latents=False, critic_steps=5, loss="wasserstein", clip=0.01),
+    "wgan_gp": TorchRecipe(
+        shared_latents=False, critic_steps=5, loss="wasserstein", penalty="gradient", penalty_weight=10.0
+    ),
+    "best_mnist": TorchRecipe(
+        shared_latents=True,
+        penalty="zero-centred",
+        penalty_weight=0.3,
+        schedule="cosine",
+        rates=(4e-4, 4e-4),
+        classes=10,
+        average=0.998,
+    ),
+    "sngan_horses": TorchRecipe(loss="hinge", schedule="linear", rates=(2e-4, 4e-4), betas=(0.0, 0.999), **_HORSES),
+    "r3gan_horses": TorchRecipe(
+        loss="pairs",
+        penalty="zero-centred, of both",
+        penalty_weight=0.1,
+        schedule="cosine",
+        betas=(0.0, 0.99),
+        **_HORSES,
+    ),
 }
 
 
@@ -48,11 +80,11 @@ class Optimizer(Protocol):
 
 
 class TorchAdam:
-    """torch.optim.Adam with the recipes' betas."""
+    """torch.optim.Adam."""
 
-    def __init__(self, network: nn.Module, fused: bool | None = None):
+    def __init__(self, network: nn.Module, betas: tuple[float, float], fused: bool | None = None):
         self.weights = list(network.parameters())
-        self.adam = torch.optim.Adam(self.weights, 2e-4, (0.5, 0.999), fused=fused)
+        self.adam = torch.optim.Adam(self.weights, 2e-4, betas, fused=fused)
         self.count = 0
 
     def step(self, loss: Tensor, rate: float) -> None:
@@ -72,7 +104,7 @@ class Game:
     recipe : str
         A key of `RECIPES`.
     optimizer : callable
-        Makes the optimizer of a network.
+        Makes the optimizer of a network with Adam's betas.
     schedule_steps : int
         Length of the learning-rate schedule.
     dtype : torch.dtype
@@ -82,13 +114,16 @@ class Game:
     def __init__(
         self,
         recipe: str,
-        optimizer: Callable[[nn.Module], Optimizer],
+        optimizer: Callable[[nn.Module, tuple[float, float]], Optimizer],
         schedule_steps: int,
         dtype: torch.dtype = torch.float32,
     ):
         self.plan, self.dtype, self.schedule_steps = RECIPES[recipe], dtype, schedule_steps
         self.generator, self.critic = (network.to(dtype).train() for network in networks(recipe))
-        self.g_optimizer, self.d_optimizer = optimizer(self.generator), optimizer(self.critic)
+        self.g_optimizer, self.d_optimizer = (
+            optimizer(network, self.plan.betas) for network in (self.generator, self.critic)
+        )
+        self.average = copy.deepcopy(self.generator) if self.plan.average else None
 
     def draw(self, array: np.ndarray) -> Tensor:
         """Return an array as a tensor."""
@@ -97,9 +132,15 @@ class Game:
     def step(self, stream: BatchStream, seed: int, batch_size: int, step: int) -> dict[str, float]:
         """Do step `step` with the draws that ms_gan makes from `seed`; return its losses."""
 
-        def draws(index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            noise = penalty_noise(seed, index, (batch_size, 1, 1, 1))
-            return stream.batch(index), d_latents(seed, index, batch_size, 100), noise
+        def draws(index: int) -> list[np.ndarray]:
+            real, latents = stream.batch(index), d_latents(seed, index, batch_size, 100)
+            kinds = ["translation"] if self.plan.translated else []
+            drawn = list(draw_augmentation(kinds, seed, index, batch_size, real.shape[2]))
+            if self.plan.classes:
+                numbers = stream.classes(index)
+                latents = asking(latents, numbers, self.plan.classes)
+                drawn.append(np.pad(one_hot(numbers, self.plan.classes), ((0, 0), (1, 0)), constant_values=1))
+            return [real, latents, penalty_noise(seed, index, (batch_size, 1, 1, 1)), *drawn]
 
         last = (step + 1) * self.plan.critic_steps - 1
         for index in range(step * self.plan.critic_steps, last):
@@ -109,34 +150,70 @@ class Game:
         record = self.critic_step(*draws(last))
         return record | {"g_loss": self.generator_step(g_latents(seed, step, batch_size, 100))}
 
-    def joint_step(self, real: np.ndarray, latents: np.ndarray, noise: np.ndarray) -> dict[str, float]:
+    def joint_step(
+        self, real: np.ndarray, latents: np.ndarray, noise: np.ndarray, *drawn: np.ndarray
+    ) -> dict[str, float]:
         """Update both from the same latents, whose images are made once; return what both report."""
-        fake = self.generator(self.draw(latents))
-        record = self._update_critic(self.draw(real), fake.detach(), self.draw(noise))
-        return record | {"g_loss": self._update_generator(fake)}
+        fake, of_step = self.generator(self.draw(latents)), [self.draw(array) for array in drawn]
+        images = self.draw(real)
+        record = self._update_critic(images, fake.detach(), self.draw(noise), of_step)
+        return record | {"g_loss": self._update_generator(fake, images, of_step)}
 
     def generator_step(self, latents: np.ndarray) -> float:
-        """Update the generator; return its loss."""
-        return self._update_generator(self.generator(self.draw(latents)))
+        """Update the generator, where neither pairs nor classes nor moves play a part; return its loss."""
+        return self._update_generator(self.generator(self.draw(latents)), None, [])
 
     def critic_step(self, real: np.ndarray, latents: np.ndarray, noise: np.ndarray) -> dict[str, float]:
-        """Update the discriminator or critic; return what it reports."""
+        """Update the discriminator or critic, where neither classes nor moves play a part; return what it reports."""
         with torch.no_grad():
             fake = self.generator(self.draw(latents))
-        return self._update_critic(self.draw(real), fake, self.draw(noise))
+        return self._update_critic(self.draw(real), fake, self.draw(noise), [])
 
-    def _update_generator(self, fake: Tensor) -> float:
-        scores = self.critic(fake)
-        loss = -scores.mean() if self.plan.wasserstein else _cross_entropy(scores, 1.0)
-        self.g_optimizer.step(loss, self._rate(self.g_optimizer.count))
+    def _scores(self, images: Tensor, drawn: list[Tensor]) -> Tensor:
+        """Return the scores of images as the discriminator is shown them, of their classes where it knows such."""
+        if self.plan.translated:
+            images = drawn[0] @ images @ drawn[1]
+        return self._of_class(self.critic(images), drawn)
+
+    def _of_class(self, scores: Tensor, drawn: list[Tensor]) -> Tensor:
+        if not self.plan.classes:
+            return scores
+        number = drawn[-1][:, 1:].argmax(dim=1, keepdim=True)
+        return scores[:, :1] + scores.gather(1, 1 + number)
+
+    def _update_generator(self, fake: Tensor, real: Tensor | None, drawn: list[Tensor]) -> float:
+        scores = self._scores(fake, drawn)
+        if self.plan.loss == "pairs":
+            loss = functional.softplus(self._scores(real, drawn) - scores).mean()
+        elif self.plan.loss == "cross_entropy":
+            loss = _cross_entropy(scores, 1.0)
+        else:
+            loss = -scores.mean()
+        self.g_optimizer.step(loss, self._rate(self.plan.rates[0], self.g_optimizer.count))
+        if self.average is not None:
+            self._follow(self.g_optimizer.count - 1)
         return loss.item()
 
-    def _update_critic(self, real: Tensor, fake: Tensor, noise: Tensor) -> dict[str, float]:
-        return self._in_turn(real, fake) if self.plan.in_turn else self._together(real, fake, noise)
+    @torch.no_grad()
+    def _follow(self, update: int) -> None:
+        share = 1 - min(self.plan.average, (1 + update) / (10 + update))
+        new = self.generator.state_dict()
+        for name, mean in self.average.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(new[name], share)
 
-    def _rate(self, update: int) -> float:
-        passed = math.floor(update * (self.plan.halvings + 1) / self.schedule_steps)
-        return 2e-4 * 0.5 ** min(passed, self.plan.halvings)
+    def _update_critic(self, real: Tensor, fake: Tensor, noise: Tensor, drawn: list[Tensor]) -> dict[str, float]:
+        return self._in_turn(real, fake) if self.plan.in_turn else self._together(real, fake, noise, drawn)
+
+    def _rate(self, rate: float, update: int) -> float:
+        done = update / self.schedule_steps
+        factors = {
+            "constant": 1.0,
+            "halved twice": 0.5 ** min(math.floor(3 * done + 1e-9), 2),
+            "cosine": 0.5 * (1 + math.cos(math.pi * min(done, 1.0))),
+            "linear": 1 - min(done, 1.0),
+        }
+        return rate * factors[self.plan.schedule]
 
     def _in_turn(self, real: Tensor, fake: Tensor) -> dict[str, float]:
         real_scores = self.critic(real)
@@ -148,26 +225,48 @@ class Game:
         right = (real_scores.sigmoid() > 0.5).float().mean() + (fake_scores.sigmoid() < 0.5).float().mean()
         return {"d_loss": (real_loss + fake_loss).item() / 2, "d_accuracy": right.item() / 2}
 
-    def _together(self, real: Tensor, fake: Tensor, noise: Tensor) -> dict[str, float]:
+    def _together(self, real: Tensor, fake: Tensor, noise: Tensor, drawn: list[Tensor]) -> dict[str, float]:
         # A discriminator with BatchNorm sees the real and the fake batch one after the other, not mixed.
-        real_scores, fake_scores = self.critic(real), self.critic(fake)
-        if self.plan.wasserstein:
-            loss = fake_scores.mean() - real_scores.mean()
-            record = {"d_real": real_scores.mean().item(), "d_fake": fake_scores.mean().item()}
-        else:
-            loss = _cross_entropy(real_scores, 1.0) + _cross_entropy(fake_scores, 0.0)
-            record = {"d_real": real_scores.sigmoid().mean().item(), "d_fake": fake_scores.sigmoid().mean().item()}
-        penalty = torch.zeros(())
-        if self.plan.penalty is not None:
-            between = ((1 - noise) * real + noise * fake).requires_grad_()
-            (gradient,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
-            penalty = self.plan.penalty * ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
-        self.d_optimizer.step(loss + penalty, self._rate(self.d_optimizer.count))
+        real_scores, fake_scores = self._scores(real, drawn), self._scores(fake, drawn)
+        loss = self._critic_loss(real_scores, fake_scores)
+        # Scores of pairs have no zero.
+        shown = {} if self.plan.loss == "pairs" else {"d_real": real_scores, "d_fake": fake_scores}
+        if self.plan.loss == "cross_entropy":
+            shown = {name: scores.sigmoid() for name, scores in shown.items()}
+        record = {name: scores.mean().item() for name, scores in shown.items()}
+        penalty = self._penalty(real, fake, noise, drawn)
+        self.d_optimizer.step(loss + penalty, self._rate(self.plan.rates[1], self.d_optimizer.count))
         if self.plan.clip is not None:
             with torch.no_grad():
                 for weight in self.critic.parameters():
                     weight.clamp_(-self.plan.clip, self.plan.clip)
         return record | {"d_loss": loss.item(), "penalty": penalty.item()}
+
+    def _critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        if self.plan.loss == "wasserstein":
+            return fake.mean() - real.mean()
+        if self.plan.loss == "hinge":
+            return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+        if self.plan.loss == "pairs":
+            return functional.softplus(fake - real).mean()
+        return _cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0)
+
+    def _penalty(self, real: Tensor, fake: Tensor, noise: Tensor, drawn: list[Tensor]) -> Tensor:
+        if self.plan.penalty is None:
+            return torch.zeros(())
+        if self.plan.penalty == "gradient":
+            slopes = self._slopes((1 - noise) * real + noise * fake, drawn)
+            return self.plan.penalty_weight * ((slopes.norm(dim=1) - 1) ** 2).mean()
+        places = [real, fake] if self.plan.penalty == "zero-centred, of both" else [real]
+        return self.plan.penalty_weight / 2 * sum((self._slopes(at, drawn) ** 2).sum(dim=1).mean() for at in places)
+
+    def _slopes(self, images: Tensor, drawn: list[Tensor]) -> Tensor:
+        """Return the derivative of each image's score, (N, values), at the images that the discriminator is shown."""
+        if self.plan.translated:
+            images = drawn[0] @ images @ drawn[1]
+        images = images.detach().requires_grad_()
+        scores = self._of_class(self.critic(images), drawn)
+        return torch.autograd.grad(scores.sum(), images, create_graph=True)[0].flatten(1)
 
 
 def _cross_entropy(scores: Tensor, label: float) -> Tensor:

@@ -1,11 +1,13 @@
-"""The networks of the five recipes in PyTorch, from the recipes' numbers."""
+"""The networks of the recipes in PyTorch, from the recipes' numbers."""
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def networks(recipe: str) -> tuple[nn.Module, nn.Module]:
     """Return the recipe's generator and discriminator; PyTorch counts BatchNorm's momentum from the other end."""
-    return {"mlp": _mlp, "dense": _dense, "dcgan": _dcgan, "wgan": _wgan, "wgan_gp": _wgan}[recipe]()
+    known = {"mlp": _mlp, "dense": _dense, "dcgan": _dcgan, "wgan": _wgan, "wgan_gp": _wgan, "best_mnist": _best_mnist}
+    known |= {"sngan_horses": _sngan_horses, "r3gan_horses": _r3gan_horses}
+    return known[recipe]()
 
 
 def _mlp() -> tuple[nn.Module, nn.Module]:
@@ -24,14 +26,14 @@ def _dense() -> tuple[nn.Module, nn.Module]:
     return generator, _dense_discriminator(512, 512)
 
 
-def _dense_discriminator(first: int, second: int) -> nn.Module:
+def _dense_discriminator(first: int, second: int, scores: int = 1) -> nn.Module:
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(784, first),
         nn.LeakyReLU(0.2),
         nn.Linear(first, second),
         nn.LeakyReLU(0.2),
-        nn.Linear(second, 1),
+        nn.Linear(second, scores),
     )
 
 
@@ -82,3 +84,74 @@ def _wgan() -> tuple[nn.Module, nn.Module]:
     for before, channels, stride in ((3, 32, 2), (32, 64, 2), (64, 128, 2), (128, 128, 1)):
         layers += [nn.Conv2d(before, channels, 5, stride, 2), nn.LeakyReLU(0.2)]
     return generator, nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * 4 * 128, 1))
+
+
+def _best_mnist() -> tuple[nn.Module, nn.Module]:
+    spread = 64 * 7 * 7
+    generator = nn.Sequential(
+        nn.Linear(110, 256, bias=False),
+        nn.BatchNorm1d(256, momentum=0.1),
+        nn.ReLU(),
+        nn.Linear(256, spread, bias=False),
+        nn.BatchNorm1d(spread, momentum=0.1),
+        nn.ReLU(),
+        nn.Unflatten(1, (64, 7, 7)),
+        nn.ConvTranspose2d(64, 32, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(32, momentum=0.1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(32, 1, 4, 2, 1),
+        nn.Tanh(),
+    )
+    return generator, _dense_discriminator(1024, 512, 11)
+
+
+def _horses_generator() -> nn.Module:
+    layers: list[nn.Module] = [nn.Unflatten(1, (100, 1, 1))]
+    # 1 - 2 - 4 - 8 - 16 - 32
+    for before, after, kernel in ((100, 192, 2), (192, 192, 4), (192, 96, 4), (96, 48, 4)):
+        stride, padding = (2, 1) if kernel == 4 else (1, 0)
+        layers += [
+            nn.ConvTranspose2d(before, after, kernel, stride, padding, bias=False),
+            nn.BatchNorm2d(after, momentum=0.1),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers, nn.ConvTranspose2d(48, 3, 4, 2, 1), nn.Tanh())
+
+
+def _r3gan_horses() -> tuple[nn.Module, nn.Module]:
+    critic = nn.Sequential(
+        nn.Conv2d(3, 48, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(48, 96, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(96 * 8 * 8, 256),
+        nn.LeakyReLU(0.2),
+        nn.Linear(256, 1),
+    )
+    return _horses_generator(), critic
+
+
+class _Down(nn.Module):
+    """Bend (but not the image itself) and convolve twice, the second time with stride 2; plus a short cut."""
+
+    def __init__(self, before: int, after: int, bend: bool):
+        super().__init__()
+        layers = [nn.LeakyReLU(0.2)] if bend else []
+        layers += [_normalised(nn.Conv2d(before, after, 3, 1, 1)), nn.LeakyReLU(0.2)]
+        self.main = nn.Sequential(*layers, _normalised(nn.Conv2d(after, after, 4, 2, 1)))
+        self.short = _normalised(nn.Conv2d(before, after, 2, 2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Halve the edge."""
+        return self.main(images) + self.short(images)
+
+
+def _normalised(layer: nn.Module) -> nn.Module:
+    return nn.utils.parametrizations.spectral_norm(layer)
+
+
+def _sngan_horses() -> tuple[nn.Module, nn.Module]:
+    blocks = [_Down(3, 24, False), _Down(24, 48, True), _Down(48, 96, True)]
+    critic = nn.Sequential(*blocks, nn.LeakyReLU(0.2), nn.Flatten(), _normalised(nn.Linear(96 * 4 * 4, 1)))
+    return _horses_generator(), critic

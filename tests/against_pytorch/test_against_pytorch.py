@@ -109,9 +109,9 @@ class Shadow:
         self.losses.append(deviation(ours, theirs))
         ours, theirs = self.run.state(), self.game.state(start)
         for role in ("generator", "discriminator"):
-            # Adam's first moment is half its old value and half the gradient.
+            # Adam's first moment is beta1 of its old value, and the rest of the gradient.
             moments = [name for name in theirs if name.startswith(f"{role}_optimizer.moment1.")]
-            self.gradients.append(gap(moments, ours, theirs, start, 0.5))
+            self.gradients.append(gap(moments, ours, theirs, start, self.game.plan.betas[0]))
             # A bias before BatchNorm has no effect and its gradient is rounding, which Adam makes large.
             weights = [name for name in theirs if name.startswith(f"{role}.") and name.endswith((".weight", ".gamma"))]
             self.moves.append(gap(weights, ours, theirs, start))
@@ -142,6 +142,11 @@ def follow(recipe, run, steps):
 @pytest.mark.parametrize(("recipe", "steps"), [("mlp", 20), ("dense", 20), ("dcgan", 20), ("wgan", 4), ("wgan_gp", 4)])
 def test_every_update_is_pytorchs(recipe, steps):
     follow(recipe, compiled_run(recipe), steps)
+
+
+@pytest.mark.parametrize(("recipe", "steps"), [("best_mnist", 20), ("r3gan_horses", 8)])
+def test_every_update_of_ours_is_pytorchs(recipe, steps):
+    follow(recipe, run_of(recipe, 16), steps)
 
 
 @pytest.mark.slow

@@ -11,14 +11,15 @@ from benchmarks import pytorch_twin
 
 
 class Adam:
-    """Adam as Kingma and Ba write it at the end of their section 2, with beta1 0.5.
+    """Adam as Kingma and Ba write it at the end of their section 2.
 
     MindSpore, TensorFlow and Keras add epsilon there: to the root of the uncorrected mean square. torch.optim.Adam
     adds it after the correction, which in the first step makes it 32 times smaller; where gradients are as small
     as 1e-6, as these networks' are, that alone moves losses by 1e-3 in 20 steps.
     """
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, betas: tuple[float, float]):
+        self.beta1, self.beta2 = betas
         self.weights = list(network.parameters())
         self.means = [torch.zeros_like(weight) for weight in self.weights]
         self.squares = [torch.zeros_like(weight) for weight in self.weights]
@@ -36,12 +37,12 @@ class Adam:
     def step(self, loss: Tensor, rate: float) -> None:
         """Descend on the loss, with the gradients of this network alone."""
         self.count += 1
-        rate *= math.sqrt(1 - 0.999**self.count) / (1 - 0.5**self.count)
+        rate *= math.sqrt(1 - self.beta2**self.count) / (1 - self.beta1**self.count)
         gradients = torch.autograd.grad(loss, self.weights)
         with torch.no_grad():
             for weight, gradient, mean, square in zip(self.weights, gradients, self.means, self.squares, strict=True):
-                mean.lerp_(gradient, 1 - 0.5)
-                square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
+                mean.lerp_(gradient, 1 - self.beta1)
+                square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
                 weight -= rate * mean / (square.sqrt() + 1e-8)
 
 
@@ -77,7 +78,7 @@ class Game(pytorch_twin.Game):
     Parameters
     ----------
     recipe : str
-        One of the five.
+        A key of the twin's `RECIPES`.
     state : dict of str to ndarray
         Parameters of ms_gan's networks and optimizers, by MindSpore's names.
     dtype : torch.dtype

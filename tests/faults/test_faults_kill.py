@@ -30,12 +30,15 @@ _WORDS = (
 _DENSE = ("generator.options.widths=[16,16]", "discriminator.options.widths=[16,16]")
 _CRITIC = ("generator.options.widths=[4,4,4,4]", "discriminator.options.widths=[4,4,4,4]")
 _DIGITS = ("generator.options.widths=[16,4,4]", "discriminator.options.widths=[16,16]")
+_HORSES = ("generator.options.widths=[4,4]", "discriminator.options.widths=[4,4,4]")
 _SMALL = {
     "mlp": _DENSE,
     "dense": _DENSE,
     "best_mnist": _DIGITS,
     "conditional_mnist": _DIGITS,
     "dcgan": ("generator.options.widths=[4,4]", "discriminator.options.widths=[4,4]"),
+    "sngan_horses": _HORSES,
+    "r3gan_horses": _HORSES,
     "wgan": _CRITIC,
     "wgan_gp": _CRITIC,
 }
