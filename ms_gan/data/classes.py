@@ -20,8 +20,8 @@ def names_of(images: ImageSet) -> tuple[str, ...]:
     """
     if images.labels is None:
         raise UserError(
-            f"config conditional: the images of {images.location} have no classes; train without it, or give data "
-            "that have some (MNIST, CIFAR-10, the built-in digits)"
+            f"config conditional: the images of {images.location} have no classes; add --set conditional=false, or "
+            "give data that have some: MNIST, CIFAR-10, the built-in digits, pictures in a sub-folder for each class"
         )
     return tuple(images.class_names[number] for number in np.unique(images.labels))
 
