@@ -21,7 +21,8 @@ from benchmarks.report import circumstances, claim, headline, leave, run, table
 from ms_gan.commands.evaluation_source import FEWEST, find_source
 from ms_gan.commands.generate import load_generator
 from ms_gan.commands.references import RealImages, draw_sample, load_real_images
-from ms_gan.config import Config
+from ms_gan.config import config_text
+from ms_gan.config.schema import DataConfig, SamplesConfig, SavingConfig
 from ms_gan.data.classes import drawing_latents
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
@@ -80,9 +81,10 @@ def main(words: Sequence[str]) -> dict[str, Any]:
     activate(choose_device("cpu", announce=_say))
     judge = _judge(runs, options)
     floor = judge(judge.real.other.images[draw_sample(judge.real.other, judge.count, _SEED, other=True)])
-    points: dict[str, list[dict[str, Any]]] = {}
-    for folder in runs:
-        points.setdefault(_title(folder.config(), runs), []).extend(_points(folder, judge, options.checkpoints))
+    curves = {
+        title: _curve([point for folder in members for point in _points(folder, judge, options.checkpoints)])
+        for title, members in _curves(runs).items()
+    }
     result = circumstances() | {
         "metrics": {
             kind: metric_name(metric, judge.count, judge.extractor.name)
@@ -91,7 +93,7 @@ def main(words: Sequence[str]) -> dict[str, Any]:
             if metric.kind == kind
         },
         "floor": floor,
-        "curves": {title: _curve(found) for title, found in points.items()},
+        "curves": curves,
     }
     print(f"{headline(result)}\n\n{markdown(result)}")
     if options.picture is not None:
@@ -118,12 +120,25 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _title(config: Config, runs: Sequence[RunFolder]) -> str:
-    """Return what the curve of a run is called: its recipe, and its length where runs of one recipe differ in it."""
-    lengths = {(other.steps, other.epochs) for other in (run.config() for run in runs) if other.recipe == config.recipe}
-    if len(lengths) == 1:
-        return config.recipe
-    return f"{config.recipe}, {config.steps:,} steps" if config.steps else f"{config.recipe}, {config.epochs} epochs"
+def _curves(runs: Sequence[RunFolder]) -> dict[str, list[RunFolder]]:
+    """Return the runs of each curve; it is called after their recipe, or the first run's folder if that is not enough.
+
+    Settings that say where data are and what is saved make no other curve.
+    """
+    curves: dict[str, list[RunFolder]] = {}
+    for folder in runs:
+        config = folder.config()
+        alike = dataclasses.replace(config, seed=0, data=DataConfig(), saving=SavingConfig(), samples=SamplesConfig())
+        curves.setdefault(config_text(alike), []).append(folder)
+    recipes = [members[0].config().recipe for members in curves.values()]
+    names = [
+        recipe if recipes.count(recipe) == 1 else members[0].path.name
+        for recipe, members in zip(recipes, curves.values(), strict=True)
+    ]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{name}: two runs that differ in more than their seed have this name; rename a folder")
+    return dict(zip(names, curves.values(), strict=True))
 
 
 def _judge(runs: Sequence[RunFolder], options: argparse.Namespace) -> _Judge:

@@ -66,6 +66,14 @@ def test_fewer_checkpoints_end_with_the_last(runs):
     assert [point["step"] for point in result["curves"]["mlp"]] == [2, 6]
 
 
+def test_other_settings_make_another_curve(runs, tmp_path, digits_folder):
+    changes = SMALL | {"data.folder": str(digits_folder), "generator_optimizer.lr": 1e-3}
+    other = train("mlp", overrides=changes, out=tmp_path / "faster", device="cpu").path
+    words = [str(path) for path in (*runs, other)]
+    result = quality.main([*words, "--num", "40", *RANDOM, "--metrics", "swd", "--checkpoints", "1"])
+    assert {title: points[0]["runs"] for title, points in result["curves"].items()} == {"seed-1": 2, "faster": 1}
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

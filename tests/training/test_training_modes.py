@@ -19,6 +19,23 @@ def test_graph_and_pynative_give_the_same_bits(recipe, steps):
     assert len(graph.records) == steps
 
 
+@pytest.mark.parametrize(
+    ("recipe", "steps"),
+    [
+        ("best_mnist", 8),
+        ("conditional_mnist", 4),
+        ("sngan_horses", 2),
+        ("r3gan_horses", 2),
+        pytest.param("best_mnist", 30, marks=pytest.mark.slow),
+        pytest.param("sngan_horses", 30, marks=pytest.mark.slow),
+        pytest.param("r3gan_horses", 30, marks=pytest.mark.slow),
+    ],
+)
+def test_graph_and_pynative_give_the_same_bits_in_our_recipes(recipe, steps):
+    graph = SmallRun(small_config(recipe), digits_for(recipe, 80)).train(steps)
+    assert differing(graph, in_pynative(graph).train(steps)) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["dcgan", "wgan", "wgan_gp"])
 def test_graph_and_pynative_give_the_same_bits_for_30_steps(recipe):
