@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
 from ms_gan.pictures import sheet
 
-_COLOURS = (sheet.BLUE, sheet.VERMILION, sheet.GREEN, sheet.PURPLE, sheet.BROWN)
+COLOURS = (sheet.BLUE, sheet.VERMILION, sheet.GREEN, sheet.PURPLE, sheet.BROWN)
 _PLOTS = {
     "batch": ("ms/step against the batch", "Parallel to the dashed line: twice the batch takes twice the time."),
     "width": (
@@ -49,7 +50,7 @@ def _draw(axes: Axes, over: str, curves: dict[str, Any]) -> None:
             [point["ms"]["max"] - point["ms"]["median"] for point in points],
         ]
         label = name if curve["slope"] is None else f"{name}, slope {curve['slope']:.2f}"
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         axes.errorbar([point[over] for point in points], middle, spread, label=label, color=colour, marker="o", ms=4)
         if over == "batch":
             # Through the last point.
@@ -60,6 +61,11 @@ def _draw(axes: Axes, over: str, curves: dict[str, Any]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(sizes))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    plain_numbers(axes.yaxis)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Label a logarithmic axis with 1, 2, 5, 10 and so on, not with powers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(StrMethodFormatter("{x:,g}"))

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from benchmarks.growth_picture import COLOURS, plain_numbers
 from ms_gan.evaluation.protocol import METRICS
 from ms_gan.pictures import sheet
 
-_COLOURS = (sheet.BLUE, sheet.VERMILION, sheet.GREEN, sheet.PURPLE, sheet.BROWN)
 _BETTER = {"lower": "Lower is better", "higher": "Higher is better", "floor": "Best near that of real images"}
 
 
@@ -39,9 +38,7 @@ def save_quality(path: str | Path, result: dict[str, Any]) -> None:
             _draw(axes, metric.kind, result)
             if metric.most is None:
                 axes.set_yscale("log")
-                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                axes.yaxis.set_minor_locator(NullLocator())
-                axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                plain_numbers(axes.yaxis)
             else:
                 axes.set_ylim(0, metric.most)
             sheet.legend_beside_title(axes, heading, 0.0)
@@ -58,9 +55,7 @@ def _draw(axes: Axes, kind: str, result: dict[str, Any]) -> None:
             [value["max"] - value["mean"] for value in values],
         ]
         minutes = [point["minutes"] for point in curve]
-        axes.errorbar(minutes, mean, reach, label=title, color=_COLOURS[place % len(_COLOURS)], marker="o", ms=4)
+        axes.errorbar(minutes, mean, reach, label=title, color=COLOURS[place % len(COLOURS)], marker="o", ms=4)
     axes.axhline(result["floor"][kind], color="black", linestyle="--", linewidth=0.8, alpha=0.6)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    plain_numbers(axes.xaxis)
