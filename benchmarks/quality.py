@@ -22,7 +22,7 @@ from ms_gan.commands.evaluation_source import FEWEST, find_source
 from ms_gan.commands.generate import load_generator
 from ms_gan.commands.references import RealImages, draw_sample, load_real_images
 from ms_gan.config import config_text
-from ms_gan.config.schema import DataConfig, SamplesConfig, SavingConfig
+from ms_gan.config.schema import SamplesConfig, SavingConfig
 from ms_gan.data.classes import drawing_latents
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
@@ -78,6 +78,8 @@ def main(words: Sequence[str]) -> dict[str, Any]:
     if options.picture is not None and Path(options.picture).suffix.lower() != ".png":
         raise UserError(f"--picture {options.picture}: give it a name ending in .png")
     runs = [RunFolder.open(path) for path in options.runs]
+    if len({folder.path.resolve() for folder in runs}) < len(runs):
+        raise UserError("a run is named twice; it would count as another seed")
     activate(choose_device("cpu", announce=_say))
     judge = _judge(runs, options)
     floor = judge(judge.real.other.images[draw_sample(judge.real.other, judge.count, _SEED, other=True)])
@@ -128,7 +130,8 @@ def _curves(runs: Sequence[RunFolder]) -> dict[str, list[RunFolder]]:
     curves: dict[str, list[RunFolder]] = {}
     for folder in runs:
         config = folder.config()
-        alike = dataclasses.replace(config, seed=0, data=DataConfig(), saving=SavingConfig(), samples=SamplesConfig())
+        data = dataclasses.replace(config.data, folder=None)
+        alike = dataclasses.replace(config, seed=0, data=data, saving=SavingConfig(), samples=SamplesConfig())
         curves.setdefault(config_text(alike), []).append(folder)
     recipes = [members[0].config().recipe for members in curves.values()]
     names = [
@@ -150,6 +153,8 @@ def _judge(runs: Sequence[RunFolder], options: argparse.Namespace) -> _Judge:
     for notice in real.notices:
         _say(f"Note: {notice}")
     count = min(options.num, len(real.reference.images), len(real.other.images))
+    if count < options.num:
+        _say(f"{count:,} images of either kind, not {options.num:,}: there are no more")
     extractor = choose_extractor(options.extractor, real.train, real.test, _say)
     reference = real.reference.images[draw_sample(real.reference, count, _SEED)]
     return _Judge(real, _sample(reference, extractor), extractor, count, tuple(options.metrics))
@@ -169,7 +174,8 @@ def _points(folder: RunFolder, judge: _Judge, most: int) -> list[dict[str, Any]]
     # Not above: it imports MindSpore, whose settings have to be made first.
     from ms_gan.commands.drawing import draw_images
 
-    index, clock = folder.network_index(), {record["step"]: record["seconds"] for record in folder.history()}
+    clock = {record["step"]: record["seconds"] for record in folder.history() if "seconds" in record}
+    index = folder.network_index()
     steps = sorted(step for step in index if step in clock)
     if not steps:
         raise UserError(f"{folder.path}: holds no checkpoint whose step is in its history")

@@ -171,9 +171,10 @@ class Game:
 
     def _scores(self, images: Tensor, drawn: list[Tensor]) -> Tensor:
         """Return the scores of images as the discriminator is shown them, of their classes where it knows such."""
-        if self.plan.translated:
-            images = drawn[0] @ images @ drawn[1]
-        return self._of_class(self.critic(images), drawn)
+        return self._of_class(self.critic(self._shown(images, drawn)), drawn)
+
+    def _shown(self, images: Tensor, drawn: list[Tensor]) -> Tensor:
+        return drawn[0] @ images @ drawn[1] if self.plan.translated else images
 
     def _of_class(self, scores: Tensor, drawn: list[Tensor]) -> Tensor:
         if not self.plan.classes:
@@ -262,9 +263,7 @@ class Game:
 
     def _slopes(self, images: Tensor, drawn: list[Tensor]) -> Tensor:
         """Return the derivative of each image's score, (N, values), at the images that the discriminator is shown."""
-        if self.plan.translated:
-            images = drawn[0] @ images @ drawn[1]
-        images = images.detach().requires_grad_()
+        images = self._shown(images, drawn).detach().requires_grad_()
         scores = self._of_class(self.critic(images), drawn)
         return torch.autograd.grad(scores.sum(), images, create_graph=True)[0].flatten(1)
 

@@ -101,9 +101,9 @@ class OptimizerConfig:
     lr: float = 2e-4
     """Learning rate at the start."""
     beta1: float = 0.5
-    """Adam: decay of the mean of gradients."""
+    """Adam: decay of the mean of gradients, in [0, 1)."""
     beta2: float = 0.999
-    """Adam: decay of the mean of squared gradients."""
+    """Adam: decay of the mean of squared gradients, above 0 and below 1."""
     decay: float = 0.99
     """RMSProp: decay of the mean of squared gradients."""
     momentum: float = 0.0

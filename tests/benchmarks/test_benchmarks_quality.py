@@ -92,6 +92,11 @@ def test_what_is_wrong_is_said(runs, words, told):
     assert told in str(caught.value)
 
 
+def test_a_run_named_twice_is_no_second_seed(runs):
+    with pytest.raises(UserError, match="named twice"):
+        quality.main([str(runs[0]), f"{runs[0]}/../{runs[0].name}"])
+
+
 def test_runs_on_other_data_are_refused(runs, tmp_path, digits_folder):
     changes = SMALL | {"data.folder": str(digits_folder), "data.size": 32}
     other = train("mlp", overrides=changes, out=tmp_path / "other", device="cpu").path
