@@ -195,8 +195,11 @@ def _timer(product: Product) -> Callable[[], float]:
 
     random = np.random.default_rng(1)
     count = min(_AT_ONCE, max(1, _NUMBERS_AT_ONCE // product.numbers()))
-    several = tuple(Tensor(random.standard_normal(product.left, dtype=np.float32)) for _ in range(count))
-    one = Tensor(random.standard_normal(product.right, dtype=np.float32))
+    # The kernel by itself refuses some batches that it takes within a step, so both sides get the larger one.
+    batch = np.broadcast_shapes(product.left[:-2], product.right[:-2])
+    left, right = (*batch, *product.left[-2:]), (*batch, *product.right[-2:])
+    several = tuple(Tensor(random.standard_normal(left, dtype=np.float32)) for _ in range(count))
+    one = Tensor(random.standard_normal(right, dtype=np.float32))
     operator = (ops.MatMul if len(product.left) == 2 else ops.BatchMatMul)(*product.flags)
 
     @ms.jit

@@ -31,6 +31,11 @@ def squared_gradient_norms(critic: Critic, images: Tensor, choice: Tensor | None
             return critic(inputs, choice).sum()
 
         gradient = ms.grad(total_of_classes, 0)(images, choice)
+    return squared_norms(gradient)
+
+
+def squared_norms(gradient: Tensor) -> Tensor:
+    """Return the squared length of each sample's gradient (N, C, H, W): shape (N,)."""
     return ops.square(gradient.reshape((gradient.shape[0], -1))).sum(axis=1)
 
 

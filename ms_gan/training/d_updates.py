@@ -6,11 +6,12 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from ms_gan.config import Config
-from ms_gan.objectives import LOSSES, PAIRED_LOSSES, PENALTIES
+from ms_gan.objectives import LOSSES, PAIRED_LOSSES
 from ms_gan.training.accumulation import in_parts
 from ms_gan.training.augmentation import make_augment
 from ms_gan.training.clipping import clipped
-from ms_gan.training.conditions import choice_of, chosen, make_judge
+from ms_gan.training.conditions import choice_of, make_judge
+from ms_gan.training.judgement import make_judgement
 from ms_gan.training.players import Players
 
 # (loss without the penalty, penalty, D's logits of the real images (N, 1), of the fakes (N, 1)): what a D step returns.
@@ -31,18 +32,17 @@ def make_d_update(players: Players, config: Config, updater: Updater) -> DUpdate
 def _update_together(players: Players, config: Config, updater: Updater) -> DUpdate:
     critic, optimizer = players.discriminator, players.discriminator_optimizer
     update = updater(clipped(optimizer, config.discriminator_optimizer.clip_norm))
-    loss, penalty = _loss_of_logits(config.objective.loss), PENALTIES.get(config.objective.penalty)
-    weight, every = config.objective.penalty_weight, config.objective.penalty_every
-    clip, nothing = _clipper(critic, config.objective.clip), Tensor(0.0, ms.float32)
-    augment, choice_in, judge_one = make_augment(config.augmentation), choice_of(config), make_judge(critic)
-    judge = _judge_apart(critic) if _has_batch_norm(critic) else _judge_at_once(critic)
+    objective, augment, choice_in = config.objective, make_augment(config.augmentation), choice_of(config)
+    loss, judge = _loss_of_logits(objective.loss), make_judgement(critic, objective.penalty)
+    penalised, weight, every = objective.penalty != "none", objective.penalty_weight, objective.penalty_every
+    clip = _clipper(critic, objective.clip)
 
     def d_loss(real: Tensor, fake: Tensor, noise: Tensor, *choice: Tensor) -> tuple[Tensor, ...]:
-        real_logits, fake_logits = judge(real, fake, *choice)
+        real_logits, fake_logits, penalty = judge(real, fake, noise, *choice)
         value = loss(real_logits, fake_logits)
-        if penalty is None:
-            return value, value, nothing, real_logits, fake_logits
-        extra = weight * penalty(judge_one, real, fake, noise, *choice)
+        if not penalised:
+            return value, value, penalty, real_logits, fake_logits
+        extra = weight * penalty
         # The record has the penalty as it would be in every step.
         total = value + (extra if every == 1 else every * extra)
         return total, value, extra, real_logits, fake_logits
@@ -58,29 +58,6 @@ def _update_together(players: Players, config: Config, updater: Updater) -> DUpd
         return tuple(record)
 
     return update_d
-
-
-def _has_batch_norm(network: nn.Cell) -> bool:
-    """Tell whether what a network makes of an image depends on the others in the batch."""
-    return any(name.endswith("moving_mean") for name in network.parameters_dict())
-
-
-def _judge_apart(critic: nn.Cell) -> Callable[..., tuple[Tensor, Tensor]]:
-    def judge(real: Tensor, fake: Tensor, *choice: Tensor) -> tuple[Tensor, Tensor]:
-        return chosen(critic(real), *choice), chosen(critic(fake), *choice)
-
-    return judge
-
-
-def _judge_at_once(critic: nn.Cell) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Return what `_judge_apart` does, to rounding, by half as many and larger products."""
-
-    def judge(real: Tensor, fake: Tensor, *choice: Tensor) -> tuple[Tensor, Tensor]:
-        count = real.shape[0]
-        logits = critic(ops.concat((real, fake)))
-        return chosen(logits[:count], *choice), chosen(logits[count:], *choice)
-
-    return judge
 
 
 def _loss_of_logits(name: str) -> Callable[[Tensor, Tensor], Tensor]:

@@ -13,8 +13,9 @@ from mindspore import Parameter, Tensor, nn, ops
 from ms_gan.config import Config
 from ms_gan.errors import UserError
 from ms_gan.networks import ImageShape
-from ms_gan.objectives import PENALTIES, noise_shape
+from ms_gan.objectives import noise_shape
 from ms_gan.objectives.penalties import squared_gradient_norms
+from ms_gan.training.judgement import make_judgement
 
 _IMAGES = 4
 # Changes of the penalty, relative to it, that the finite differences aim at: small, because the penalty of a critic
@@ -98,17 +99,25 @@ def _scaled_penalty(critic: nn.Cell, config: Config, image: ImageShape) -> Calla
 
     Those of a new critic are short, and there a one-sided penalty and its gradient are zero, right or wrong.
     """
-    penalty = PENALTIES[config.objective.penalty]
     shortest = float(np.sqrt(squared_gradient_norms(critic, _inputs(config, image, 0)[0]).asnumpy().min()))
     scale = 2.0 / shortest if np.isfinite(shortest) and shortest > 0 else 1.0
-
-    def scaled(images: Tensor) -> Tensor:
-        return critic(images) * scale
+    judge = make_judgement(_Scaled(critic, scale), config.objective.penalty)
 
     def value_of(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
-        return penalty(scaled, real, fake, noise)
+        return judge(real, fake, noise)[2]
 
     return value_of
+
+
+class _Scaled(nn.Cell):
+    """A multiple of a critic."""
+
+    def __init__(self, critic: nn.Cell, scale: float):
+        super().__init__(auto_prefix=False)
+        self.critic, self.scale = critic, scale
+
+    def construct(self, images: Tensor) -> Tensor:
+        return self.critic(images) * self.scale
 
 
 def _disagreement(
