@@ -8,7 +8,7 @@ from ms_gan.report.health import Finding, Story
 
 RARE, OFTEN = 0.5, 2.0  # times its share of the data
 COPIED = 0.03
-BEHIND, FAR = 0.7, 0.35  # times the value of real images
+LEVEL, BEHIND, FAR = 0.9, 0.7, 0.35  # times the value of real images
 
 
 def class_mix(story: Story) -> list[Finding]:
@@ -57,16 +57,26 @@ def fidelity_and_variety(story: Story) -> list[Finding]:
     """Whether precision and recall are near those of real images."""
     told = []
     words = {
-        "precision": ("The pictures look real", "Many pictures do not look real", "Most pictures do not look real"),
-        "recall": ("They are as varied as real ones", "Some variety is missing", "Most of the variety is missing"),
+        "precision": (
+            "The pictures look real",
+            "Most pictures look real",
+            "Many pictures do not look real",
+            "Most pictures do not look real",
+        ),
+        "recall": (
+            "They are as varied as real ones",
+            "They are nearly as varied as real ones",
+            "Some variety is missing",
+            "Most of the variety is missing",
+        ),
     }
-    for kind, (good, behind, far) in words.items():
+    for kind, openings in words.items():
         metric = story.metric(kind)
         if metric is None or not metric["floor"]:
             continue
         ratio = metric["value"] / metric["floor"]
-        opening = good if ratio >= BEHIND else (behind if ratio >= FAR else far)
-        numbers = {kind: metric["value"], "real": metric["floor"], "behind": BEHIND, "far": FAR}
+        opening = openings[sum(ratio < bound for bound in (LEVEL, BEHIND, FAR))]
+        numbers = {kind: metric["value"], "real": metric["floor"], "level": LEVEL, "behind": BEHIND, "far": FAR}
         text = f"{opening}: {kind} {metric['value']:.2f}, of real images {metric['floor']:.2f}."
         told.append(Finding(kind, "good" if ratio >= BEHIND else "look", text, numbers))
     return told

@@ -196,9 +196,20 @@ def test_copies_are_told_with_the_share_of_real_images():
     assert told(story(evaluation=evaluation(copies=0.012)))["copies"].level == "good"
 
 
-@pytest.mark.parametrize(("value", "word"), [(0.7, "look real"), (0.5, "Many pictures"), (0.1, "Most pictures")])
-def test_precision_beside_that_of_real_images(value, word):
-    assert word in told(story(evaluation=evaluation(precision=value)))["precision"].text
+@pytest.mark.parametrize(
+    ("value", "looks", "variety"),
+    [
+        (0.75, "The pictures look real", "They are as varied"),
+        (0.62, "Most pictures look real", "They are nearly as varied"),
+        (0.5, "Many pictures do not", "Some variety is missing"),
+        (0.1, "Most pictures do not", "Most of the variety"),
+    ],
+)
+def test_precision_and_recall_beside_those_of_real_images(value, looks, variety):
+    said = told(story(evaluation=evaluation(precision=value, recall=value)))
+    assert said["precision"].text.startswith(looks)
+    assert said["recall"].text.startswith(variety)
+    assert {said[kind].level for kind in ("precision", "recall")} == {"good" if value > 0.56 else "look"}
 
 
 def test_the_distance_stands_beside_its_floor():
