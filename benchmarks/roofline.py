@@ -133,7 +133,9 @@ def work_of_graph(graph: str) -> Work:
     for operator, arguments, inputs, outputs in _NODE.findall(graph):
         shapes = [_shape(text) for text in _SHAPE.findall(inputs)]
         if operator in _PRODUCTS:
-            left, right = shapes
+            # A batch of one side may be spread over that of the other; the work is that of the larger one.
+            batch = np.broadcast_shapes(*(shape[:-2] for shape in shapes))
+            left, right = ((*batch, *shape[-2:]) for shape in shapes)
             flags = re.findall(r"Bool\(([01])\)", arguments) or "00"
             products[Product(left, right, (flags[0] == "1", flags[1] == "1"))] += 1
         elif operator == "Adam":
@@ -195,11 +197,8 @@ def _timer(product: Product) -> Callable[[], float]:
 
     random = np.random.default_rng(1)
     count = min(_AT_ONCE, max(1, _NUMBERS_AT_ONCE // product.numbers()))
-    # The kernel by itself refuses some batches that it takes within a step, so both sides get the larger one.
-    batch = np.broadcast_shapes(product.left[:-2], product.right[:-2])
-    left, right = (*batch, *product.left[-2:]), (*batch, *product.right[-2:])
-    several = tuple(Tensor(random.standard_normal(left, dtype=np.float32)) for _ in range(count))
-    one = Tensor(random.standard_normal(right, dtype=np.float32))
+    several = tuple(Tensor(random.standard_normal(product.left, dtype=np.float32)) for _ in range(count))
+    one = Tensor(random.standard_normal(product.right, dtype=np.float32))
     operator = (ops.MatMul if len(product.left) == 2 else ops.BatchMatMul)(*product.flags)
 
     @ms.jit

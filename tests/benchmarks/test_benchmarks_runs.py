@@ -72,6 +72,15 @@ def test_work_of_a_graph_is_read_with_its_types():
     assert (both.moved, both.updated, sum(both.products.values())) == (2 * work.moved, 70, 4)
 
 
+def test_a_batch_that_is_spread_over_the_other_counts_in_full():
+    graph = """  %1(a) = PrimFunc_BatchMatMul(%2, %3, Bool(0), Bool(0)) {instance name: matmul}
+      : (<Tensor[Float32], (4, 1, 5, 2)>, <Tensor[Float32], (4, 3, 2, 8)>, <Bool, NoShape>) -> (<Tensor[Float32], (4, 3, 5, 8)>)
+"""  # noqa: E501
+    (product,) = roofline.work_of_graph(graph).products
+    assert (product.left, product.right) == ((4, 3, 5, 2), (4, 3, 2, 8))
+    assert product.flop() == 2 * 4 * 3 * 5 * 2 * 8
+
+
 def test_roofline_adds_up_what_it_measures(small_data, monkeypatch):
     monkeypatch.setattr(roofline, "_ROUNDS", 1)
     result = roofline.main(["--recipe", "mlp"])
