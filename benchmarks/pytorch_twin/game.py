@@ -135,7 +135,7 @@ class Game:
         def draws(index: int) -> list[np.ndarray]:
             real, latents = stream.batch(index), d_latents(seed, index, batch_size, 100)
             kinds = ["translation"] if self.plan.translated else []
-            drawn = list(draw_augmentation(kinds, seed, index, batch_size, real.shape[2]))
+            drawn = list(draw_augmentation(kinds, 1.0, seed, index, batch_size, real.shape[2]))
             if self.plan.classes:
                 numbers = stream.classes(index)
                 latents = asking(latents, numbers, self.plan.classes)

@@ -165,6 +165,8 @@ def _check(config: Config) -> None:
     _check_accumulation(config)
     if len(set(config.augmentation)) < len(config.augmentation):
         raise UserError(f"config augmentation: {', '.join(config.augmentation)} names one of them twice")
+    if not 0 < config.augmentation_share <= 1:
+        raise UserError(f"config augmentation_share: {config.augmentation_share} is not in (0, 1]")
     if not 0 <= config.ema.decay < 1:
         raise UserError(f"config ema.decay: {config.ema.decay} is not in [0, 1)")
     for role in ("generator_optimizer", "discriminator_optimizer"):

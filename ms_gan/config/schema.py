@@ -210,6 +210,8 @@ class Config:
     updates: UpdatesConfig = field(default_factory=UpdatesConfig)
     augmentation: tuple[Augmentation, ...] = ()
     """How real and fake images are changed, both alike, before D sees them: any of colour, translation, cutout."""
+    augmentation_share: float = 1.0
+    """Share of the images, in (0, 1], that augmentation changes; the others D sees as they are."""
     ema: AverageConfig = field(default_factory=AverageConfig)
     generator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     discriminator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

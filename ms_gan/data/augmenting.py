@@ -12,13 +12,18 @@ from ms_gan.data.stream import AUGMENTATION, generator_for
 _SHIFT, _CUT = 1 / 8, 1 / 2  # of the edge: how far a picture is shifted at most, and the edge of what is cut out
 
 
-def draw_augmentation(kinds: Iterable[str], seed: int, index: int, count: int, size: int) -> tuple[np.ndarray, ...]:
+def draw_augmentation(
+    kinds: Iterable[str], share: float, seed: int, index: int, count: int, size: int
+) -> tuple[np.ndarray, ...]:
     """Return what the images of D step `index` (counted over the run) are changed by, real and fake alike.
 
     Parameters
     ----------
     kinds : iterable of str
         Any of ``colour``, ``translation``, ``cutout``; their order means nothing.
+    share : float
+        Share of the images that are changed, in (0, 1]. The others keep apart what all shifts together would smear
+        into one: below 0.8 G cannot hide a fixed pattern behind them (Karras et al. 2020, ADA).
     seed, index : int
         The numbers follow from them.
     count, size : int
@@ -47,4 +52,19 @@ def draw_augmentation(kinds: Iterable[str], seed: int, index: int, count: int, s
         first = generator.integers(0, size + 1 - edge % 2, (2, count, 1)) - edge // 2
         rows, columns = (place >= first) & (place < first + edge)
         drawn.append(~(rows[:, None, :, None] & columns[:, None, None, :]))
+    if share < 1:
+        spared = generator.random((count, 1, 1, 1)) >= share
+        drawn = [np.where(spared, same, array) for same, array in zip(_nothing(kinds, size), drawn, strict=True)]
     return tuple(np.ascontiguousarray(array, np.float32) for array in drawn)
+
+
+def _nothing(kinds: set[str], size: int) -> list[np.ndarray]:
+    """Return the numbers that leave an image as it is."""
+    same: list[np.ndarray] = []
+    if "colour" in kinds:
+        same += [np.array(number) for number in (0.0, 1.0, 1.0)]
+    if "translation" in kinds:
+        same += [np.eye(size)] * 2
+    if "cutout" in kinds:
+        same.append(np.array(1.0))
+    return same

@@ -99,7 +99,7 @@ def d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: s
     batch, count = stream.batch(of_batch), config.batch_size
     latents = d_latents(config.seed, index, count, config.latent.size)
     noise = penalty_noise(config.seed, index, noise_shape(config.objective.penalty, (count, *batch.shape[1:])))
-    drawn = draw_augmentation(config.augmentation, config.seed, index, count, batch.shape[2])
+    drawn = draw_augmentation(config.augmentation, config.augmentation_share, config.seed, index, count, batch.shape[2])
     if config.conditional:
         numbers, classes = stream.classes(of_batch), len(config.class_names)
         latents = asking(latents, numbers, classes)

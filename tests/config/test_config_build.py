@@ -105,6 +105,8 @@ def test_recipe_round_trip(name):
         ({"augmentation": ["cutout", "color"]}, "config augmentation: unknown name 'color'; did you mean colour"),
         ({"augmentation": ["cutout", "cutout"]}, "config augmentation: cutout, cutout names one of them twice"),
         ({"augmentation": [1]}, "config augmentation: unknown name"),
+        ({"augmentation_share": 0}, r"config augmentation_share: 0.0 is not in \(0, 1\]"),
+        ({"augmentation_share": 1.5}, r"config augmentation_share: 1.5 is not in \(0, 1\]"),
         (
             {"objective": {"penalty": "r1"}, "discriminator": {"name": "dcgan", "options": {"spectral": True}}},
             "config objective.penalty: goes without discriminator.options.spectral",

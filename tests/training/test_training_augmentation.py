@@ -53,7 +53,7 @@ def by_hand(kinds, images, drawn):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_are_changed_as_by_hand(kinds, channels):
     images = images_of(channels)
-    drawn = draw_augmentation(kinds, 3, 5, COUNT, SIZE)
+    drawn = draw_augmentation(kinds, 1.0, 3, 5, COUNT, SIZE)
     found = make_augment(kinds)(Tensor(images), *map(Tensor, drawn)).asnumpy()
     np.testing.assert_allclose(found, by_hand(kinds, images, drawn), rtol=0, atol=1e-5)
     assert np.abs(found - images).max() > 0.1
@@ -63,7 +63,7 @@ def test_pictures_are_changed_as_by_hand(kinds, channels):
 @pytest.mark.parametrize("kinds", [(kind,) for kind in KINDS] + [KINDS])
 def test_gradient_through_it_is_that_of_finite_differences(kinds, mode):
     images = images_of(3, 2)
-    drawn = draw_augmentation(kinds, 3, 5, 2, SIZE)
+    drawn = draw_augmentation(kinds, 1.0, 3, 5, 2, SIZE)
     weights = np.random.default_rng(5).standard_normal(images.shape)
     augment, constant = make_augment(kinds), Tensor(weights.astype(np.float32))
 
@@ -84,11 +84,11 @@ def test_gradient_through_it_is_that_of_finite_differences(kinds, mode):
 
 
 def test_draws_follow_from_seed_and_index_and_lie_where_they_should():
-    drawn = draw_augmentation(KINDS, 1, 0, 4000, SIZE)
-    again = draw_augmentation(reversed(KINDS), 1, 0, 4000, SIZE)
+    drawn = draw_augmentation(KINDS, 1.0, 1, 0, 4000, SIZE)
+    again = draw_augmentation(reversed(KINDS), 1.0, 1, 0, 4000, SIZE)
     assert all(one.tobytes() == other.tobytes() for one, other in zip(drawn, again, strict=True))
-    assert not np.array_equal(drawn[0], draw_augmentation(KINDS, 1, 1, 4000, SIZE)[0])
-    assert not np.array_equal(drawn[0], draw_augmentation(KINDS, 2, 0, 4000, SIZE)[0])
+    assert not np.array_equal(drawn[0], draw_augmentation(KINDS, 1.0, 1, 1, 4000, SIZE)[0])
+    assert not np.array_equal(drawn[0], draw_augmentation(KINDS, 1.0, 2, 0, 4000, SIZE)[0])
     for numbers, (low, high) in zip(drawn[:3], ((-0.5, 0.5), (0, 2), (0.5, 1.5)), strict=True):
         assert low <= numbers.min() < low + 0.01
         assert high - 0.01 < numbers.max() < high
@@ -100,7 +100,33 @@ def test_draws_follow_from_seed_and_index_and_lie_where_they_should():
     holes = 1 - drawn[5]
     assert holes.sum(axis=(1, 2, 3)).max() == 64
     assert holes.sum(axis=(1, 2, 3)).min() == 16  # the centre is in a corner
-    assert draw_augmentation((), 1, 0, 4, SIZE) == ()
+    assert draw_augmentation((), 1.0, 1, 0, 4, SIZE) == ()
+
+
+@pytest.mark.parametrize("kinds", [(kind,) for kind in KINDS] + [KINDS])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_share_is_changed_as_without_and_the_others_not_at_all(kinds, channels):
+    images = images_of(channels, 400)
+    all_changed, some = (draw_augmentation(kinds, share, 3, 5, 400, SIZE) for share in (1.0, 0.3))
+    assert [array.shape[1:] for array in some] == [array.shape[1:] for array in all_changed]
+    wholly = make_augment(kinds)(Tensor(images), *map(Tensor, all_changed)).asnumpy()
+    partly = make_augment(kinds)(Tensor(images), *map(Tensor, some)).asnumpy()
+    as_without = np.abs(partly - wholly).max(axis=(1, 2, 3)) == 0
+    untouched = np.abs(partly - images).max(axis=(1, 2, 3)) < 1e-6
+    assert (as_without | untouched).all()
+    # A shift may be by 0 either way.
+    assert (~untouched).mean() == pytest.approx(0.3, abs=0.07)
+
+
+def test_a_fixed_pattern_of_the_shifts_own_period_is_seen_only_by_a_share():
+    size = 32  # shifted by -4 to 4: a wave of 9 pixels has every phase equally often
+    wave = np.cos(2 * np.pi * np.arange(size) / 9)
+    seen = {}
+    for share in (1.0, 0.5):
+        columns = draw_augmentation(("translation",), share, 1, 0, 20_000, size)[1]
+        seen[share] = (wave @ columns.mean(axis=(0, 1)))[9:18] @ wave[9:18] / (wave[9:18] @ wave[9:18])
+    assert seen[1.0] == pytest.approx(0, abs=0.02)
+    assert seen[0.5] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("shared", ["true", "false"])
@@ -118,11 +144,12 @@ def test_real_and_fake_are_changed_by_the_same_numbers_in_both_steps(shared, mon
 
     for module in (d_updates, steps):
         monkeypatch.setattr(module, "make_augment", spying)
-    settings = ("batch_size=4", "augmentation=[translation,cutout]", f"latent.shared={shared}", "mode=pynative")
+    changing = ("augmentation=[translation,cutout]", "augmentation_share=0.6")
+    settings = ("batch_size=4", *changing, f"latent.shared={shared}", "mode=pynative")
     run = SmallRun(small_config("mlp", *settings, steps=2), digits_for("mlp", 40)).train()
     assert len(seen) == 6  # in each step real, fake, and G's
     for step in range(2):
-        expected = draw_augmentation(("translation", "cutout"), run.config.seed, step, 4, 28)
+        expected = draw_augmentation(("translation", "cutout"), 0.6, run.config.seed, step, 4, 28)
         for found in seen[3 * step : 3 * step + 3]:
             assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
 
@@ -133,7 +160,7 @@ def test_real_and_fake_are_changed_by_the_same_numbers_in_both_steps(shared, mon
         ("mlp", ("augmentation=[colour,translation,cutout]",)),
         ("mlp", ("augmentation=[translation,cutout]", "objective.penalty=r1", "updates.accumulate=2")),
         ("mlp", ("augmentation=[colour]", "objective.loss=relativistic", "latent.shared=false")),
-        ("dense", ("augmentation=[translation]",)),
+        ("dense", ("augmentation=[translation]", "augmentation_share=0.5")),
         ("wgan_gp", ("augmentation=[colour,translation,cutout]", "updates.d_steps=1")),
     ],
 )
