@@ -29,17 +29,20 @@ class TorchRecipe:
     penalty_weight: float = 0.0
     in_turn: bool = False
     schedule: Literal["constant", "halved twice", "cosine", "linear"] = "constant"
+    rates_end: float = 0.0
+    """What a falling schedule ends at, as a share of the rate."""
     rates: tuple[float, float] = (2e-4, 2e-4)
     """Of the generator and of the discriminator."""
     betas: tuple[float, float] = (0.5, 0.999)
     classes: int = 0
     """How many the generator is asked for; 0: none."""
-    translated: bool = False
+    translated: float = 0.0
+    """Share of the images that are shifted."""
     average: float | None = None
     """Decay of the generator's moving average."""
 
 
-_HORSES = {"shared_latents": True, "translated": True, "average": 0.999}
+_HORSES = {"shared_latents": True, "translated": 1.0, "average": 0.999}
 RECIPES = {
     "mlp": TorchRecipe(shared_latents=True),
     "dense": TorchRecipe(shared_latents=False, in_turn=True),
@@ -54,8 +57,9 @@ RECIPES = {
         penalty_weight=0.3,
         schedule="cosine",
         rates=(4e-4, 4e-4),
+        rates_end=0.2,
         classes=10,
-        average=0.998,
+        average=0.9995,
     ),
     "sngan_horses": TorchRecipe(loss="hinge", schedule="linear", rates=(2e-4, 4e-4), betas=(0.0, 0.999), **_HORSES),
     "r3gan_horses": TorchRecipe(
@@ -135,7 +139,7 @@ class Game:
         def draws(index: int) -> list[np.ndarray]:
             real, latents = stream.batch(index), d_latents(seed, index, batch_size, 100)
             kinds = ["translation"] if self.plan.translated else []
-            drawn = list(draw_augmentation(kinds, 1.0, seed, index, batch_size, real.shape[2]))
+            drawn = list(draw_augmentation(kinds, self.plan.translated, seed, index, batch_size, real.shape[2]))
             if self.plan.classes:
                 numbers = stream.classes(index)
                 latents = asking(latents, numbers, self.plan.classes)
@@ -207,12 +211,12 @@ class Game:
         return self._in_turn(real, fake) if self.plan.in_turn else self._together(real, fake, noise, drawn)
 
     def _rate(self, rate: float, update: int) -> float:
-        done = update / self.schedule_steps
+        done, end = update / self.schedule_steps, self.plan.rates_end
         factors = {
             "constant": 1.0,
             "halved twice": 0.5 ** min(math.floor(3 * done + 1e-9), 2),
-            "cosine": 0.5 * (1 + math.cos(math.pi * min(done, 1.0))),
-            "linear": 1 - min(done, 1.0),
+            "cosine": end + (1 - end) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))),
+            "linear": end + (1 - end) * (1 - min(done, 1.0)),
         }
         return rate * factors[self.plan.schedule]
 
