@@ -133,13 +133,13 @@ def _r3gan_horses() -> tuple[nn.Module, nn.Module]:
 
 
 class _Down(nn.Module):
-    """Bend (but not the image itself) and convolve twice, the second time with stride 2; plus a short cut."""
+    """Bend (but not the image itself) and convolve twice, the first time with stride 2; plus a short cut."""
 
     def __init__(self, before: int, after: int, bend: bool):
         super().__init__()
         layers = [nn.LeakyReLU(0.2)] if bend else []
-        layers += [_normalised(nn.Conv2d(before, after, 3, 1, 1)), nn.LeakyReLU(0.2)]
-        self.main = nn.Sequential(*layers, _normalised(nn.Conv2d(after, after, 4, 2, 1)))
+        layers += [_normalised(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        self.main = nn.Sequential(*layers, _normalised(nn.Conv2d(after, after, 3, 1, 1)))
         self.short = _normalised(nn.Conv2d(before, after, 2, 2))
 
     def forward(self, images: Tensor) -> Tensor:

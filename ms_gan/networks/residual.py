@@ -35,7 +35,9 @@ class ResidualUp(nn.Cell):
 
 
 class ResidualDown(nn.Cell):
-    """Bend and convolve, twice with stride 2 the second time; plus the input, halved by a convolution of 2x2.
+    """Bend and convolve twice, with stride 2 the first time; plus the input, halved by a convolution of 2x2.
+
+    Halving first is half the work of halving last, and most of what is moved.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class ResidualDown(nn.Cell):
         super().__init__()
         conv = k.SpectralConv2d if spectral else k.Conv2d
         layers = [k.LeakyReLU(0.2)] if bend else []
-        layers += [conv(before, after, 3, 1, 1, size), k.LeakyReLU(0.2), conv(after, after, 4, 2, 1, size)]
+        layers += [conv(before, after, 4, 2, 1, size), k.LeakyReLU(0.2), conv(after, after, 3, 1, 1, size // 2)]
         self.main = nn.SequentialCell(layers)
         self.short = conv(before, after, 2, 2, 0, size)
 
