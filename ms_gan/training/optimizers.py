@@ -3,6 +3,7 @@
 import math
 
 import mindspore as ms
+import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.nn.learning_rate_schedule import LearningRateSchedule
 
@@ -73,8 +74,9 @@ def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerCon
         # Next to nothing: MindSpore's CPU kernel adds it under the root for some elements and after it for others.
         optimizer = nn.RMSProp(parameters, rate, decay=config.decay, momentum=config.momentum, epsilon=1e-16)
         for square in optimizer.ms:
-            # MindSpore starts at one: gradients of 1e-3 would hardly move anything in the first thousand updates.
-            square.set_data(ops.zeros_like(square))
+            # MindSpore starts at one: gradients of 1e-3 would hardly move anything in the first thousand updates. Not
+            # at zero: its CPU kernel now and then forgets epsilon, and makes NaN of a gradient of 0 (a WGAN has one).
+            square.set_data(Tensor(np.full(square.shape, 1e-24, np.float32)))
     else:
         optimizer = nn.SGD(parameters, rate, momentum=config.momentum)
     networks = {id(parameter) for parameter in parameters}

@@ -66,6 +66,13 @@ def test_one_and_four_updates_follow_the_formula(name):
     np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-7)
 
 
+def test_rmsprop_takes_a_gradient_of_zero_for_no_move():
+    for _ in range(10):  # MindSpore's kernel made NaN of it in one of fifteen new optimizers
+        weight = Parameter(Tensor(START), name="generator.w")
+        build_optimizer("generator", [weight], config_of("rmsprop"), 1)((Tensor(np.zeros_like(START)),))
+        np.testing.assert_array_equal(weight.asnumpy(), START)
+
+
 def test_adam_without_a_memory_of_the_gradient():
     weight, _ = updated(OptimizerConfig(lr=0.01, beta1=0.0, beta2=0.9))
     gradients = [g.astype(np.float64) for g in GRADIENTS]
