@@ -3,7 +3,6 @@
 import math
 
 import mindspore as ms
-import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.nn.learning_rate_schedule import LearningRateSchedule
 
@@ -11,6 +10,8 @@ from ms_gan.config import OptimizerConfig
 
 # MindSpore's Adam refuses a beta1 of 0; this much of an old moment is below float32's rounding.
 _NO_MEMORY = 1e-30
+# As PyTorch has it.
+_RMSPROP_EPSILON = 1e-8
 
 
 def learning_rate(config: OptimizerConfig, progress: float) -> float:
@@ -50,6 +51,45 @@ class TableSchedule(LearningRateSchedule):
         return ops.gather(self._table, index, 0)
 
 
+class RMSProp(nn.Optimizer):
+    """RMSProp from a mean square of zero (Tieleman and Hinton 2012), its epsilon and momentum as in PyTorch.
+
+    Not `nn.RMSProp`: it starts at a mean square of one, which hardly moves small gradients in the first thousand
+    updates, and its CPU kernel now and then leaves epsilon out, so that a gradient of 0 becomes NaN (a WGAN has one).
+
+    Parameters
+    ----------
+    parameters : list of Parameter
+        The trainable parameters.
+    rate : float or LearningRateSchedule
+        The learning rate.
+    decay : float
+        Of the mean of squared gradients, in [0, 1].
+    momentum : float
+        In [0, 1); 0: none.
+    """
+
+    def __init__(self, parameters: list[Parameter], rate: float | LearningRateSchedule, decay: float, momentum: float):
+        super().__init__(rate, parameters)
+        # Subtracted here: graph mode would do it in float32, PyNative in float64.
+        self._decay, self._rest, self._momentum = decay, 1 - decay, momentum
+        self._squares = self._parameters.clone(prefix="mean_square", init="zeros")
+        self._moments = self._parameters.clone(prefix="moment", init="zeros")
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        """Move every parameter; return the learning rate of this update."""
+        rate = self.get_lr()
+        self.assignadd(self.global_step, self.global_step_increase_tensor)
+        for index, gradient in enumerate(gradients):
+            parameter, square, moment = self._parameters[index], self._squares[index], self._moments[index]
+            mean = self._decay * square + self._rest * ops.square(gradient)
+            move = self._momentum * moment + gradient / (ops.sqrt(mean) + _RMSPROP_EPSILON)
+            ops.assign(square, mean)
+            ops.assign(moment, move)
+            ops.assign_sub(parameter, rate * move)
+        return rate
+
+
 def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerConfig, updates_per_step: int) -> nn.Cell:
     """Build the optimizer of one network.
 
@@ -71,12 +111,7 @@ def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerCon
     if config.name == "adam":
         optimizer = nn.Adam(parameters, rate, beta1=max(config.beta1, _NO_MEMORY), beta2=config.beta2)
     elif config.name == "rmsprop":
-        # Next to nothing: MindSpore's CPU kernel adds it under the root for some elements and after it for others.
-        optimizer = nn.RMSProp(parameters, rate, decay=config.decay, momentum=config.momentum, epsilon=1e-16)
-        for square in optimizer.ms:
-            # MindSpore starts at one: gradients of 1e-3 would hardly move anything in the first thousand updates. Not
-            # at zero: its CPU kernel now and then forgets epsilon, and makes NaN of a gradient of 0 (a WGAN has one).
-            square.set_data(Tensor(np.full(square.shape, 1e-24, np.float32)))
+        optimizer = RMSProp(parameters, rate, config.decay, config.momentum)
     else:
         optimizer = nn.SGD(parameters, rate, momentum=config.momentum)
     networks = {id(parameter) for parameter in parameters}

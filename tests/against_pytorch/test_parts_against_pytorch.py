@@ -4,11 +4,13 @@ import mindspore as ms
 import numpy as np
 import pytest
 from layer_cases import CASES, measured
-from mindspore import Tensor
+from mindspore import Parameter, Tensor
 from penalty_cases import inputs_for
 
+from ms_gan.config import OptimizerConfig
 from ms_gan.networks import ImageShape, build_discriminator
 from ms_gan.objectives import LOSSES, PENALTIES
+from ms_gan.training.optimizers import build_optimizer
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -r requirements-pytorch.txt")
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
@@ -153,3 +155,19 @@ def test_gradient_of_the_penalty_of_every_family_of_critics(family, name):
     for gradient, reference in zip(gradients, references, strict=True):
         apart = np.linalg.norm(gradient.asnumpy() - reference.numpy())
         assert apart <= 1e-3 * float(reference.norm()) + 1e-5 * largest
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+def test_rmsprop(momentum):
+    rng = np.random.default_rng(5)
+    start = rng.standard_normal((3, 4)).astype(np.float32)
+    gradients = [(rng.standard_normal((3, 4)) * scale).astype(np.float32) for scale in (1e-3, 1.0, 0.0, 30.0, 1e-7)]
+    weight, theirs = Parameter(Tensor(start), name="w"), torch.tensor(start, requires_grad=True)
+    config = OptimizerConfig(name="rmsprop", lr=0.01, decay=0.9, momentum=momentum)
+    ours = build_optimizer("generator", [weight], config, 1)
+    optimizer = torch.optim.RMSprop([theirs], lr=0.01, alpha=0.9, momentum=momentum)
+    for gradient in gradients:
+        ours((Tensor(gradient),))
+        theirs.grad = torch.tensor(gradient)
+        optimizer.step()
+    np.testing.assert_allclose(weight.asnumpy(), theirs.detach().numpy(), rtol=1e-5)

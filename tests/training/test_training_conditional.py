@@ -95,7 +95,8 @@ CASES = {
     "residual": ("mlp", ("generator.name=residual", "discriminator.name=residual",
                          "discriminator.options.spectral=true", "objective.loss=hinge",
                          "generator.options.widths=[4]", "discriminator.options.widths=[4]")),
-    "wgan": ("wgan", ("generator.options.widths=[8,8,4,4]", "discriminator.options.widths=[8,8]", "updates.d_steps=1")),
+    "wgan, RMSProp": ("wgan", ("generator.options.widths=[8,8,4,4]", "discriminator.options.widths=[8,8]",
+                               "updates.d_steps=1", "discriminator_optimizer.name=rmsprop")),
 }  # fmt: skip
 
 
