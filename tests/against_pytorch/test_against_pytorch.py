@@ -21,11 +21,13 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 
 STEPS = 20
 LOSS_TOLERANCE = 1e-4
-# Of the gradients' gaps (median) and of the moving statistics (absolute).
-USUAL_TOLERANCES = (1e-4, 1e-5)
-# dcgan at batch 64 had 2e-4 and 2e-5, which is why these were chosen: MindSpore's batch normalisation is up to six
-# times as far from float64 as PyTorch's, and some ReLU unit takes another side in most updates.
-LARGE_DCGAN_TOLERANCES = (5e-4, 5e-5)
+# Of the gradients' gaps (median); dcgan at batch 64 had 2e-4, which is why 5e-4 was chosen: MindSpore's batch
+# normalisation is up to six times as far from float64 as PyTorch's, and some ReLU unit takes another side in most
+# updates.
+USUAL_TOLERANCE, LARGE_DCGAN_TOLERANCE = 1e-4, 5e-4
+# Of the moving statistics (absolute), for the same reason: dcgan had 2e-5 at batch 64, and on one machine 3e-5 at
+# batch 8.
+STATISTICS_TOLERANCE, DCGAN_STATISTICS_TOLERANCE = 1e-5, 5e-5
 # Of the gradient's norm and of the move's: one ReLU unit that takes another side changes about this much.
 GRADIENT_TOLERANCE, MOVE_TOLERANCE = 0.05, 0.1
 pytestmark = pytest.mark.usefixtures("mindspore_cpu", "one_thread")
@@ -132,11 +134,10 @@ def follow(recipe, run, steps):
     assert shadow.updates == steps * (6 if recipe.startswith("wgan") else 2)
     assert found["losses"] < LOSS_TOLERANCE
     large_dcgan = recipe == "dcgan" and run.config.batch_size == 64
-    of_gradients, of_statistics = LARGE_DCGAN_TOLERANCES if large_dcgan else USUAL_TOLERANCES
-    assert usual < of_gradients
+    assert usual < (LARGE_DCGAN_TOLERANCE if large_dcgan else USUAL_TOLERANCE)
     assert found["gradients"] < GRADIENT_TOLERANCE
     assert found["moves"] < MOVE_TOLERANCE
-    assert found["statistics"] < of_statistics
+    assert found["statistics"] < (DCGAN_STATISTICS_TOLERANCE if recipe == "dcgan" else STATISTICS_TOLERANCE)
 
 
 @pytest.mark.parametrize(("recipe", "steps"), [("mlp", 20), ("dense", 20), ("dcgan", 20), ("wgan", 4), ("wgan_gp", 4)])

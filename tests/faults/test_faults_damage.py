@@ -49,7 +49,7 @@ _MENDED = {
     "checkpoints/GeneratorBest.ckpt",
 }
 _CASES = [
-    (name, how)
+    pytest.param(name, how, marks=[pytest.mark.slow] if how == "last byte" else [])
     for name, readers in _FILES.items()
     for how in (["half", "last byte", *range(_FLIPS)] if readers or name in _MENDED else ["half"])
 ]
@@ -148,7 +148,7 @@ def halfway(whole, tmp_path_factory, mindspore_cpu):
     return run
 
 
-@pytest.mark.parametrize("how", ["empty", 0])
+@pytest.mark.parametrize("how", ["empty", pytest.param(0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name",
     [

@@ -100,7 +100,10 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+# The generator of "infogan" is that of conditional_mnist, which test_training_modes.py has.
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case == "infogan" else case for case in CASES]
+)
 def test_both_modes_give_the_same_bits(case):
     recipe, settings = CASES[case]
     config, images = small_config(recipe, *CONDITIONAL, *settings, steps=6), digits_for(recipe, 80)

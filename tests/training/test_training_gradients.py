@@ -39,7 +39,7 @@ def in_mode(config, mode, images):
 def test_parts_of_a_batch_make_the_update_of_the_whole_batch(settings, mode):
     images = digits_for("mlp", 80)
     config = small_config("mlp", "batch_size=12", *PLAIN, *SGD, *settings, steps=3)
-    whole = in_mode(config, mode, images).train()
+    whole = in_mode(config, "pynative", images).train()
     updates = dataclasses.replace(config.updates, accumulate=3)
     parts = in_mode(dataclasses.replace(config, updates=updates), mode, images).train()
     ours, theirs, start = parts.state(), whole.state(), whole.start
