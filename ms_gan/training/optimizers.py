@@ -71,7 +71,7 @@ class RMSProp(nn.Optimizer):
 
     def __init__(self, parameters: list[Parameter], rate: float | LearningRateSchedule, decay: float, momentum: float):
         super().__init__(rate, parameters)
-        # Subtracted here: graph mode would do it in float32, PyNative in float64.
+        # Subtracted here: in `construct` the modes have other bits, as if graph mode did it in float32.
         self._decay, self._rest, self._momentum = decay, 1 - decay, momentum
         self._squares = self._parameters.clone(prefix="mean_square", init="zeros")
         self._moments = self._parameters.clone(prefix="moment", init="zeros")
