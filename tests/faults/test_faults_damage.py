@@ -1,6 +1,6 @@
 """Truncated files and changed bits, in every file of a run folder: the right result or one line, never a traceback.
 
-    FAULTS_FLIPS=100 python -m pytest tests/faults/test_faults_damage.py
+    FAULTS_FLIPS=100 python -m pytest tests/faults/test_faults_damage.py -m ""
 
 FAULTS_FLIPS (default 1) says how many bits are changed in each file, one at a time, FAULTS_SEED (default 1) which.
 """

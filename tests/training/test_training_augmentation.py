@@ -15,7 +15,7 @@ from ms_gan.training.augmentation import make_augment
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
 KINDS = ("colour", "translation", "cutout")
 COUNT, SIZE = 7, 16
-# Compiled in a third of the time that convolutions take.
+# Compiled in a fraction of the time that convolutions take.
 DENSE = (
     "generator.name=mlp",
     "generator.options.widths=[8]",

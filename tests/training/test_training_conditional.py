@@ -100,7 +100,7 @@ CASES = {
 }  # fmt: skip
 
 
-# The generator of "infogan" is that of conditional_mnist, which test_training_modes.py has.
+# The generator of "infogan" is that of conditional_mnist, which test_training_modes.py has; its critic is slow alone.
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=pytest.mark.slow) if case == "infogan" else case for case in CASES]
 )
