@@ -64,7 +64,7 @@ class RMSProp(nn.Optimizer):
     rate : float or LearningRateSchedule
         The learning rate.
     decay : float
-        Of the mean of squared gradients, in [0, 1].
+        Of the mean of squared gradients, in [0, 1).
     momentum : float
         In [0, 1); 0: none.
     """
