@@ -32,6 +32,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 DEVICE = choose_device("cpu", announce=lambda line: None)
 
 
+def slow(*values):
+    """Return a case of a parametrised test as it stands in the list, but left to the slow tests."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command left on the console."""
@@ -144,9 +149,9 @@ def finished(train_here) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_150(train_here) -> Path:
-    """Give the same run, 150 steps long from the start; not to be written to."""
-    return train_here("--steps", 3 * STEPS)
+def finished_80(train_here) -> Path:
+    """Give the same run, 80 steps long from the start; not to be written to."""
+    return train_here("--steps", 80)
 
 
 @pytest.fixture

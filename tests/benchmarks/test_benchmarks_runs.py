@@ -81,6 +81,7 @@ def test_a_batch_that_is_spread_over_the_other_counts_in_full():
     assert product.flop() == 2 * 4 * 3 * 5 * 2 * 8
 
 
+@pytest.mark.slow
 def test_roofline_adds_up_what_it_measures(small_data, monkeypatch):
     monkeypatch.setattr(roofline, "_ROUNDS", 1)
     result = roofline.main(["--recipe", "mlp"])

@@ -6,7 +6,7 @@ import signal
 
 import numpy as np
 import pytest
-from conftest import STEPS
+from conftest import STEPS, slow
 from run_folders import copy_run, differences, replace, states
 
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
@@ -72,8 +72,10 @@ def test_direction_of_a_measure_is_heeded(begin, monkeypatch):
     assert all("sliced_wasserstein" in record for record in records)
 
 
-@pytest.mark.parametrize("how", ["saved", "lost"])
-@pytest.mark.parametrize("step", [13, 33, 47])
+@pytest.mark.parametrize(
+    ("step", "how"),
+    [(33, "saved"), (47, "lost"), slow(13, "saved"), slow(13, "lost"), slow(33, "lost"), slow(47, "saved")],
+)
 def test_interrupted_run_ends_with_the_same_best(begin, at_step, command, evaluated, step, how):
     def stop():
         number = signal.SIGTERM if how == "saved" else signal.SIGINT
@@ -126,7 +128,7 @@ def test_best_is_kept_when_the_older_checkpoints_go(begin):
     assert names == {f"{role}{which}.ckpt" for role in ("Generator", "Discriminator") for which in ("_step50", "Best")}
 
 
-@pytest.mark.parametrize("wish", [(), ("--keep", "2"), _WISH])
+@pytest.mark.parametrize("wish", [_WISH, slow(()), slow(("--keep", "2"))])
 def test_disk_use_that_is_stated_is_kept(begin, command, wish):
     run, result = begin(*wish)
     assert result.status == 0

@@ -63,6 +63,7 @@ def test_the_usual_script_says_what_it_does_not_have(tmp_path):
         compare(config, steps=20, stock=True, out=tmp_path / "c", device="cpu")
 
 
+@pytest.mark.slow
 def test_two_workers_give_what_one_gives_with_all_of_them(run_child, digits_folder, tmp_path):
     # Without batch normalisation, whose statistics accumulation takes of other images where there are two workers.
     settings = [*BLOCKS, "generator.options.widths=[16]", "updates.accumulate=2", "batch_size=16"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, slow
 from mindspore import nn
 
 from ms_gan import load_exported
@@ -58,7 +58,7 @@ def small(mindspore_cpu, tmp_path_factory):
 
 @pytest.mark.parametrize("kind", FORMATS)
 # Recipe 4's generator is recipe 3's.
-@pytest.mark.parametrize("recipe", [*list(SMALL)[:-1], pytest.param("wgan_gp", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("recipe", [*list(SMALL)[:-1], slow("wgan_gp")])
 def test_every_recipe_in_every_format_draws_what_the_checkpoint_draws(small, command, tmp_path, recipe, kind):
     _needs(kind)
     checkpoint, config = small(recipe)

@@ -1,6 +1,8 @@
 """`ms-gan sweep`: several runs in one folder, gone on with where they stopped."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -42,6 +44,19 @@ def swept(mindspore_cpu, digits_folder, tmp_path_factory):
     )
     assert page == folder / "out" / "report.html"
     return folder
+
+
+@pytest.fixture
+def as_swept(swept, monkeypatch):
+    """Let a sweep take the runs of the finished one instead of training them again."""
+    from ms_gan.commands import sweep as module
+
+    def train(config, **options):
+        shutil.copytree(swept / "out" / Path(options["out"]).name, options["out"])
+        return RunFolder(options["out"])
+
+    monkeypatch.setattr(module, "train", train)
+    return module
 
 
 def test_every_run_has_its_folder_and_settings(swept):
@@ -99,8 +114,6 @@ def test_an_interrupted_one_is_gone_on_with(swept, digits_folder, tmp_path, monk
 
 
 def test_a_run_that_stopped_on_its_way_is_resumed(swept, digits_folder, tmp_path):
-    import shutil
-
     from ms_gan.commands.sweep import sweep
 
     shutil.copytree(swept / "out", tmp_path / "out")
@@ -113,10 +126,8 @@ def test_a_run_that_stopped_on_its_way_is_resumed(swept, digits_folder, tmp_path
     assert run.losses_picture.is_file()
 
 
-def test_one_that_diverges_does_not_stop_the_others(digits_folder, tmp_path, monkeypatch, mindspore_cpu):
-    from ms_gan.commands import sweep as module
-
-    train = module.train
+def test_one_that_diverges_does_not_stop_the_others(as_swept, digits_folder, tmp_path, monkeypatch):
+    module, train = as_swept, as_swept.train
 
     def diverge(config, **options):
         run = train(config, **options)
@@ -192,9 +203,7 @@ def test_the_examples_are_sweeps_and_no_recipes():
         assert path.stem not in recipe_names()
 
 
-def test_its_evaluations_are_kept(mindspore_cpu, digits_folder, tmp_path, monkeypatch):
-    from ms_gan.commands import sweep as module
-
+def test_its_evaluations_are_kept(as_swept, digits_folder, tmp_path, monkeypatch):
     def evaluate(folder, num, data, announce, **device):
         (folder / "evaluation").mkdir()
         name = RunFolder(folder).generator_file().stem
@@ -202,10 +211,10 @@ def test_its_evaluations_are_kept(mindspore_cpu, digits_folder, tmp_path, monkey
         seen.append(folder.name)
 
     seen: list[str] = []
-    monkeypatch.setattr(module, "evaluate", evaluate)
+    monkeypatch.setattr(as_swept, "evaluate", evaluate)
     common = {"overrides": {"data.folder": str(digits_folder)}, "device": "cpu", "announce": lambda line: None}
-    module.sweep(write(tmp_path / "two.yaml", evaluate=50), out=tmp_path / "out", **common)
-    module.sweep(None, out=tmp_path / "out", **common)
+    as_swept.sweep(write(tmp_path / "two.yaml", evaluate=50), out=tmp_path / "out", **common)
+    as_swept.sweep(None, out=tmp_path / "out", **common)
     assert seen == ["plain", "hinge"]
 
 

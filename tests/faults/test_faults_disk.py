@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import CADENCES, ROOT, STEPS
+from conftest import CADENCES, ROOT, STEPS, slow
 from run_folders import copy_run, differences
 
 
@@ -133,7 +133,7 @@ def test_small_disk_runs_full_and_the_run_goes_on_when_there_is_room(
     assert differences(Path(f"{disk}.kept"), finished) == []
 
 
-@pytest.mark.parametrize("kilobytes", [1, 40, 1000])
+@pytest.mark.parametrize("kilobytes", [slow(1), 40, slow(1000)])
 def test_file_size_limit_at_the_start_is_one_line(begin, command, kilobytes):
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes << 10, unlimited[1]))

@@ -6,7 +6,7 @@ import signal
 
 import numpy as np
 import pytest
-from conftest import STEPS
+from conftest import STEPS, slow
 from run_folders import differences, states
 
 from ms_gan.data.stream import BatchStream, data_seed
@@ -90,7 +90,7 @@ def test_rollback_goes_on_with_other_batches_and_says_so(rolled_back, finished):
     assert records[2]["d_loss"] != before[2]["d_loss"]
 
 
-@pytest.mark.parametrize("step", [27, 33, 45])
+@pytest.mark.parametrize("step", [slow(27), 33, slow(45)])
 def test_rollback_and_interrupt_end_with_the_same_bits(begin, poison, at_step, command, rolled_back, step):
     poison(0)
     at_step(step, lambda: os.kill(os.getpid(), signal.SIGTERM))

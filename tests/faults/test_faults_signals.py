@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from conftest import slow
 from run_folders import differences
 
 
@@ -62,8 +63,17 @@ def test_while_the_run_folder_is_made(begin, once, number):
     assert begin()[1].status == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", ["prepare_steps", "plot", "animate"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("prepare_steps", signal.SIGINT),
+        ("animate", signal.SIGTERM),
+        slow("prepare_steps", signal.SIGTERM),
+        slow("animate", signal.SIGINT),
+        slow("plot", signal.SIGINT),
+        slow("plot", signal.SIGTERM),
+    ],
+)
 def test_while_compiling_or_drawing(begin, once, command, finished, number, name):
     from ms_gan.commands import running
 

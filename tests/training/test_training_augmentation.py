@@ -15,7 +15,7 @@ from ms_gan.training.augmentation import make_augment
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
 KINDS = ("colour", "translation", "cutout")
 COUNT, SIZE = 7, 16
-# Compiled in a fraction of the time that convolutions take.
+# Compiled in a fraction of the time that convolutions or more layers take.
 DENSE = (
     "generator.name=mlp",
     "generator.options.widths=[8]",
@@ -164,10 +164,10 @@ def test_real_and_fake_are_changed_by_the_same_numbers_in_both_steps(shared, mon
 @pytest.mark.parametrize(
     ("recipe", "settings"),
     [
-        ("mlp", ("augmentation=[colour,translation,cutout]",)),
-        ("mlp", ("augmentation=[translation,cutout]", "objective.penalty=r1", "updates.accumulate=2")),
-        ("mlp", ("augmentation=[colour]", "objective.loss=relativistic", "latent.shared=false")),
-        ("dense", ("augmentation=[translation]", "augmentation_share=0.5")),
+        ("mlp", ("augmentation=[colour,translation,cutout]", *DENSE)),
+        ("mlp", ("augmentation=[translation,cutout]", "objective.penalty=r1", "updates.accumulate=2", *DENSE)),
+        ("mlp", ("augmentation=[colour]", "objective.loss=relativistic", "latent.shared=false", *DENSE)),
+        ("dense", ("augmentation=[translation]", "augmentation_share=0.5", *DENSE)),
         ("wgan_gp", ("augmentation=[colour,translation,cutout]", "updates.d_steps=1", *DENSE)),
     ],
 )

@@ -7,6 +7,7 @@ import signal
 import mindspore as ms
 import numpy as np
 import pytest
+from conftest import slow
 from mindspore import Parameter, Tensor, nn
 from run_folders import copy_run, differences, replace, states
 from small_runs import SmallRun, digits_for, small_config
@@ -64,7 +65,7 @@ def test_weights_and_moving_statistics_are_averaged_as_by_hand(mode, settings):
         np.testing.assert_allclose(state[f"ema.{name}"], expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("recipe", ["mlp", "dcgan"])
+@pytest.mark.parametrize("recipe", ["mlp", slow("dcgan")])
 def test_average_has_the_same_bits_in_both_modes_and_changes_nothing_else(recipe):
     config = small_config(recipe, "batch_size=8", "ema.decay=0.9", steps=5)
     images = digits_for(recipe, 80)
@@ -127,7 +128,7 @@ def test_best_average_is_kept_and_measured(averaged, command, tmp_path):
     assert "against GeneratorEMA_step50.ckpt" in result.stdout
 
 
-@pytest.mark.parametrize("step", [13, 37])
+@pytest.mark.parametrize("step", [slow(13), 37])
 def test_interrupted_run_ends_with_the_same_average(begin, at_step, command, averaged, step):
     at_step(step, lambda: os.kill(os.getpid(), signal.SIGTERM))
     run, _ = begin(*EMA, "--evaluate-every", "10", "--keep-best", "sliced_wasserstein")

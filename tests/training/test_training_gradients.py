@@ -6,6 +6,7 @@ import json
 import mindspore as ms
 import numpy as np
 import pytest
+from conftest import slow
 from mindspore import Parameter, Tensor, ops
 from run_folders import differences
 from small_runs import SmallRun, differing, digits_for, small_config
@@ -25,16 +26,19 @@ def in_mode(config, mode, images):
     return SmallRun(dataclasses.replace(config, mode=mode), images)
 
 
-@pytest.mark.parametrize("mode", ["graph", "pynative"])
+PARTED = (
+    (),
+    ("latent.shared=false", "updates.d_steps=2"),
+    ("updates.real_and_fake=in_turn",),
+    ("objective.loss=relativistic", "objective.penalty=r1_r2", "objective.penalty_weight=1"),
+    ("objective.loss=wasserstein", "objective.penalty=gradient"),
+)
+
+
+# In PyNative the rest is slow: other tests compare its bits with those of graph mode.
 @pytest.mark.parametrize(
-    "settings",
-    [
-        (),
-        ("latent.shared=false", "updates.d_steps=2"),
-        ("updates.real_and_fake=in_turn",),
-        ("objective.loss=relativistic", "objective.penalty=r1_r2", "objective.penalty_weight=1"),
-        ("objective.loss=wasserstein", "objective.penalty=gradient"),
-    ],
+    ("settings", "mode"),
+    [*((case, "graph") for case in PARTED), (PARTED[0], "pynative"), *(slow(case, "pynative") for case in PARTED[1:])],
 )
 def test_parts_of_a_batch_make_the_update_of_the_whole_batch(settings, mode):
     images = digits_for("mlp", 80)

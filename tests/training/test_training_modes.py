@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from conftest import slow
 from small_runs import RECIPES, SmallRun, compiled_run, differing, digits_for, small_config
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
@@ -26,9 +27,9 @@ def test_graph_and_pynative_give_the_same_bits(recipe, steps):
         ("conditional_mnist", 4),
         ("sngan_horses", 2),
         ("r3gan_horses", 2),
-        pytest.param("best_mnist", 30, marks=pytest.mark.slow),
-        pytest.param("sngan_horses", 30, marks=pytest.mark.slow),
-        pytest.param("r3gan_horses", 30, marks=pytest.mark.slow),
+        slow("best_mnist", 30),
+        slow("sngan_horses", 30),
+        slow("r3gan_horses", 30),
     ],
 )
 def test_graph_and_pynative_give_the_same_bits_in_our_recipes(recipe, steps):
@@ -55,7 +56,7 @@ def test_graph_and_pynative_give_the_same_bits_at_the_published_batch(recipe, ba
     assert differing(graph, in_pynative(graph).train()) == []
 
 
-@pytest.mark.parametrize("recipe", ["mlp", pytest.param("dcgan", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("recipe", ["mlp", slow("dcgan")])
 def test_pynative_does_not_depend_on_batch_sizes_of_before(recipe):
     # MindSpore's cross-entropy once did: it divided by the first batch size of the process.
     config = dataclasses.replace(small_config(recipe, "batch_size=6", steps=3), mode="pynative")

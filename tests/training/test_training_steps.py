@@ -5,6 +5,7 @@ import dataclasses
 import mindspore as ms
 import numpy as np
 import pytest
+from conftest import slow
 from mindspore import Tensor, nn
 from small_runs import RECIPES, SmallRun, compiled_run, digits_for, small_config
 
@@ -244,7 +245,7 @@ def test_draws_of_two_steps(drawn, settings, batches, g_latents):
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
-@pytest.mark.parametrize("recipe", ["mlp", "dcgan"])
+@pytest.mark.parametrize("recipe", ["mlp", slow("dcgan")])
 def test_shared_latents_give_what_both_updates_give_apart_with_one_forward_pass_of_g(recipe, mode):
     config = dataclasses.replace(small_config(recipe, "batch_size=8", steps=1), mode=mode)
     images = digits_for(recipe, 40)
