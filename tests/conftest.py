@@ -28,6 +28,18 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+ALL_CORES = os.sched_getaffinity(0)
+
+
+def take_a_share_of_the_cores() -> None:
+    """Let this process of several compute on cores of its own: on those of others its threads would only wait."""
+    number, count = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = sorted(ALL_CORES)[int(number.removeprefix("gw")) :: count]
+    os.sched_setaffinity(0, share or ALL_CORES)
+
+
+take_a_share_of_the_cores()
+
 # MindSpore reads its settings when it is imported, so they are made before any test imports it.
 DEVICE = choose_device("cpu", announce=lambda line: None)
 
@@ -92,7 +104,11 @@ def start(child_environment) -> Callable[..., subprocess.Popen]:
     def start(*arguments: str, cwd: Path | None = None, program: Sequence[str] = ("-m", "ms_gan")) -> subprocess.Popen:
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         command = [sys.executable, *program, *map(str, arguments)]
-        return subprocess.Popen(command, cwd=cwd, env=child_environment, text=True, **pipes)
+        # On all cores, as a user's: its bits are compared with those of this process, too.
+        os.sched_setaffinity(0, ALL_CORES)
+        child = subprocess.Popen(command, cwd=cwd, env=child_environment, text=True, **pipes)
+        take_a_share_of_the_cores()
+        return child
 
     return start
 
@@ -140,6 +156,20 @@ def train_here(mindspore_cpu, digits_folder, tmp_path_factory) -> Callable[..., 
         return run
 
     return train_here
+
+
+@pytest.fixture(scope="module")
+def compiled_once(mindspore_cpu):
+    """Let the runs of a file in this process share what is compiled, see reusing.py."""
+    from reusing import reuse
+
+    from ms_gan.commands import running, train
+
+    build, prepare = reuse(train.build, running.prepare_steps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "build", build)
+        patch.setattr(running, "prepare_steps", prepare)
+        yield
 
 
 @pytest.fixture(scope="session")

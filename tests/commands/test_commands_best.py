@@ -13,6 +13,8 @@ from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.history import read_history
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 _WISH = ("--evaluate-every", "10", "--keep-best", "sliced_wasserstein")
 
 

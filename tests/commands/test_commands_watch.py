@@ -10,6 +10,8 @@ from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.history import read_history
 from ms_gan.training import watch
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 _OFTEN = ("--set", "samples.every=5")
 
 

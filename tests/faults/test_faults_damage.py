@@ -15,6 +15,8 @@ from run_folders import copy_run, differences, replace, states
 
 from ms_gan.runs.folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 _FLIPS = int(os.environ.get("FAULTS_FLIPS", "1"))
 _STATE = "checkpoints/state-00000050"
 _EVERYTHING = ("plot", "animate", "generate")

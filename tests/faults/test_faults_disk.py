@@ -14,6 +14,8 @@ import pytest
 from conftest import CADENCES, ROOT, STEPS, slow
 from run_folders import copy_run, differences
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def _one_line(result, *parts):
     assert "Traceback" not in result.stdout + result.stderr

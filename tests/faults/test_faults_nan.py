@@ -13,6 +13,8 @@ from ms_gan.data.stream import BatchStream, data_seed
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.history import read_history
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 # A NaN in the batch of step 33, as long as the order of the data is that of one of these seeds.
 _STEP = 33
 

@@ -10,6 +10,8 @@ import pytest
 from conftest import slow
 from run_folders import differences
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def _stop(number):
     # MindSpore may have put a handler of its own in place of Python's.

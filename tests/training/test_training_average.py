@@ -15,7 +15,7 @@ from small_runs import SmallRun, digits_for, small_config
 from ms_gan.runs.folder import RunFolder
 from ms_gan.training.average import MovingAverage
 
-pytestmark = pytest.mark.usefixtures("mindspore_cpu")
+pytestmark = pytest.mark.usefixtures("compiled_once")
 EMA = ("--set", "ema.decay=0.9")
 
 
