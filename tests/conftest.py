@@ -18,7 +18,8 @@ from ms_gan.device import activate, choose_device
 ROOT = Path(__file__).parents[1]
 # 50 steps end beside every cadence (31 steps an epoch), so that what only the end of a run draws is tested too.
 STEPS = 50
-CADENCES = ("--set", "samples.every=20", "--set", "saving.networks_every=20", "--save-every", "20")
+_WIDTHS = ("generator.options.widths=[64,128]", "discriminator.options.widths=[64]")  # a twelfth of mlp's parameters
+SHORT = ("--set", "samples.every=20", "saving.networks_every=20", *_WIDTHS, "--save-every", "20")
 
 hypothesis.settings.register_profile("short", max_examples=60, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
@@ -151,7 +152,7 @@ def train_here(mindspore_cpu, digits_folder, tmp_path_factory) -> Callable[..., 
 
     def train_here(*arguments: str) -> Path:
         run = tmp_path_factory.mktemp("runs") / "run"
-        basis = ["train", "--data-dir", digits_folder, "--out", run, "--device", "cpu", *CADENCES]
+        basis = ["train", "--data-dir", digits_folder, "--out", run, "--device", "cpu", *SHORT]
         assert main([str(word) for word in (*basis, *arguments)]) == 0
         return run
 
@@ -210,7 +211,7 @@ def begin(command, digits_folder, tmp_path):
 
     def begin(*arguments):
         run = tmp_path / "begun"
-        basis = ("train", "--data-dir", digits_folder, "--out", run, "--steps", STEPS, *CADENCES, "--device", "cpu")
+        basis = ("train", "--data-dir", digits_folder, "--out", run, "--steps", STEPS, *SHORT, "--device", "cpu")
         return run, command(*basis, *arguments)
 
     return begin

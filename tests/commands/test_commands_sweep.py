@@ -14,6 +14,8 @@ from ms_gan.errors import Interrupted, TrainingDiverged, UserError
 from ms_gan.runs.folder import RunFolder
 
 SHORT = {
+    "generator.options.widths": [64, 128],
+    "discriminator.options.widths": [64],
     "steps": 4,
     "batch_size": 16,
     "log_every": 1,

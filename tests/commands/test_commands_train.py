@@ -59,9 +59,12 @@ def test_checkpoint_loads_with_plain_mindspore(finished, mindspore_cpu):
     from ms_gan.networks import ImageShape, build_generator
 
     ms = mindspore_cpu
-    generator = build_generator("mlp", 100, ImageShape(1, 28), {})
+    generator = build_generator("mlp", 100, ImageShape(1, 28), {"widths": [64, 128]})
     parameters = ms.load_checkpoint(str(finished / "checkpoints" / "Generator_step50.ckpt"))
-    assert sum(parameters[parameter.name].size for parameter in generator.trainable_params()) == 1_510_032
+    assert (
+        sum(parameters[parameter.name].size for parameter in generator.trainable_params())
+        == 101 * 64 + 65 * 128 + 2 * 128 + 129 * 784
+    )
     assert ms.load_param_into_net(generator, parameters, strict_load=True) == ([], [])
 
 

@@ -10,7 +10,7 @@ import random
 import signal
 
 import pytest
-from conftest import slow
+from conftest import SHORT, slow
 from run_folders import copy_run, differences, replace, states
 
 from ms_gan.runs.folder import RunFolder
@@ -147,10 +147,9 @@ def halfway(whole, tmp_path_factory, mindspore_cpu):
 
     data = RunFolder(whole).config().data.folder
     words = ("train", "--data-dir", data, "--out", run, "--steps", 50, "--device", "cpu", "--evaluate-every", 25)
-    cadences = ("--set", "samples.every=20", "saving.networks_every=20", "--save-every", 20)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BatchStream, "batch", batch)
-        assert main([str(word) for word in (*words, *cadences, "--keep-best", "sliced_wasserstein")]) == 143
+        assert main([str(word) for word in (*words, *SHORT, "--keep-best", "sliced_wasserstein")]) == 143
     return run
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import CADENCES, ROOT, STEPS, slow
+from conftest import ROOT, SHORT, STEPS, slow
 from run_folders import copy_run, differences
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
@@ -28,7 +28,7 @@ def test_data_folder_may_vanish_during_the_run(command, at_step, digits_folder, 
     data, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(digits_folder, data)
     at_step(7, lambda: shutil.rmtree(data))
-    basis = ("train", "--data-dir", data, "--out", run, "--steps", STEPS, *CADENCES, "--device", "cpu")
+    basis = ("train", "--data-dir", data, "--out", run, "--steps", STEPS, *SHORT, "--device", "cpu")
     assert command(*basis).status == 0
     assert differences(run, finished, free=("data",)) == []
     _one_line(command("train", "--resume", run, "--steps", 60), f"{data}: no such folder")
@@ -104,7 +104,7 @@ def test_data_that_may_not_be_read_are_one_line(digits_folder, tmp_path):
 
 _ON_A_SMALL_DISK = """
 set -e
-mount -t tmpfs -o size=45m tmpfs "$1"
+mount -t tmpfs -o size=3500k tmpfs "$1"
 shift_to="$1"; shift
 set +e
 "$@" --out "$shift_to/run"; echo "status $?"
@@ -119,7 +119,7 @@ def test_small_disk_runs_full_and_the_run_goes_on_when_there_is_room(
 ):
     disk = tmp_path / "disk"
     disk.mkdir()
-    words = ["train", "--data-dir", digits_folder, "--steps", STEPS, *CADENCES, "--device", "cpu"]
+    words = ["train", "--data-dir", digits_folder, "--steps", STEPS, *SHORT, "--device", "cpu"]
     command = ["unshare", "--mount", "sh", "-c", _ON_A_SMALL_DISK, "sh", disk, sys.executable, "-m", "ms_gan", *words]
     probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", str(disk)]
     if not shutil.which("unshare") or subprocess.run(probe, capture_output=True, check=False).returncode:

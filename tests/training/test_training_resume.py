@@ -8,7 +8,7 @@ import signal
 import time
 
 import pytest
-from conftest import CADENCES, STEPS, slow
+from conftest import SHORT, STEPS, slow
 from run_folders import copy_run, differences, replace, states
 
 from ms_gan.runs.folder import RunFolder
@@ -20,7 +20,7 @@ def start_run(start, digits_folder, tmp_path):
 
     def start_run(lines):
         run = tmp_path / "child"
-        basis = ("train", "--data-dir", digits_folder, "--out", run, "--steps", STEPS, *CADENCES, "--device", "cpu")
+        basis = ("train", "--data-dir", digits_folder, "--out", run, "--steps", STEPS, *SHORT, "--device", "cpu")
         child = start(*basis, cwd=tmp_path)
         history = run / "history.jsonl"
         while child.poll() is None and not (history.exists() and history.read_bytes().count(b"\n") >= lines):
