@@ -7,7 +7,7 @@ import signal
 import mindspore as ms
 import numpy as np
 import pytest
-from conftest import slow
+from conftest import SHORT, slow
 from mindspore import Parameter, Tensor, nn
 from run_folders import copy_run, differences, replace, states
 from small_runs import SmallRun, digits_for, small_config
@@ -150,7 +150,7 @@ def test_average_begins_where_a_given_generator_is(averaged, command, digits_fol
     given = RunFolder(averaged).checkpoints / "Generator_step50.ckpt"
     run = tmp_path / "run"
     words = ("--init-generator", given, "--data-dir", digits_folder, "--out", run, "--steps", "1", "--device", "cpu")
-    assert command("train", *EMA, *words).status == 0
+    assert command("train", *SHORT, *EMA, *words).status == 0
     with np.load(states(run)[0] / "parameters.npz") as state:
         own = [name for name in state.files if name.startswith("generator.")]
         assert all(state[f"ema.{name}"].tobytes() == state[name].tobytes() for name in own)
