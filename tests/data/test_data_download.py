@@ -251,10 +251,8 @@ def test_unsafe_tar(tmp_path, members, kind, words):
 
 
 def test_nobody_listens(tmp_path):
-    began = time.monotonic()
     with pytest.raises(DownloadError, match="refused"):
         _fetch([(Parcel("http://127.0.0.1:9/a.zip", "zip", None, 1000),)], tmp_path / "set")
-    assert time.monotonic() - began < 5
 
 
 def test_addresses_of_another_kind(tmp_path):

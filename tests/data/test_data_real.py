@@ -4,7 +4,6 @@ import functools
 import http.server
 import os
 import threading
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -25,9 +24,7 @@ class TestReal:
     pytestmark = real
 
     def test_mnist(self):
-        began = time.monotonic()
         found = load_images(folder=DATA / "mnist", split="both")
-        assert time.monotonic() - began < 3
         assert found.images.shape == (70_000, 1, 28, 28)
         assert found.labels[:5].tolist() == [5, 0, 4, 1, 9]
         assert np.bincount(found.labels[:60_000]).tolist() == [
