@@ -1,7 +1,8 @@
 """Compiled steps that several runs in one process share: what the tests of files and faults would wait for otherwise.
 
 A run whose computation was compiled before takes the networks and steps of that one, every parameter set to its own
-start. What compiling anew gives is the matter of the tests of modes and of resuming, which do not use this.
+start. What compiling anew gives is the matter of test_training_modes.py, test_training_resume.py and
+test_commands_train.py, which do not use this.
 """
 
 import dataclasses

@@ -52,9 +52,8 @@ _MENDED = {
     "checkpoints/GeneratorBest.ckpt",
 }
 # Of a state that is damaged the training is repeated from the one before it: one such case is enough every day.
-_QUICK = ["half", *range(_FLIPS)]
 _CASES = [
-    (name, how) if how in _QUICK and (_STATE not in name or (name, how) == (f"{_STATE}/history.jsonl", "half"))
+    (name, how) if how != "last byte" and (_STATE not in name or (name, how) == (f"{_STATE}/history.jsonl", "half"))
     else slow(name, how)
     for name, readers in _FILES.items()
     for how in (["half", "last byte", *range(_FLIPS)] if readers or name in _MENDED else ["half"])
