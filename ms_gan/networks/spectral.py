@@ -3,7 +3,7 @@
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import Normal, initializer
 
-# Added to lengths that are divided by.
+# Squared lengths below this count as this.
 _TINY = 1e-12
 
 
@@ -22,35 +22,35 @@ class SpectralScale(nn.Cell):
     def __init__(self, rows: int):
         super().__init__()
         self.u = Parameter(initializer(Normal(1.0), (rows,)), name="u", requires_grad=False)
+        self.from_left, self.from_right = ops.MatMul(), ops.MatMul(transpose_b=True)
+        self.unit_row, self.unit_column = ops.L2Normalize(1, _TINY), ops.L2Normalize(0, _TINY)
         self.divide = _Divide()
 
     def construct(self, weight: Tensor) -> Tensor:
         """Return the weight, divided."""
         matrix = ops.stop_gradient(weight).reshape((weight.shape[0], -1))
-        # Products by broadcasting: vectors are no matrices, and there is little to do.
-        right = _unit((matrix * ops.stop_gradient(self.u).reshape((-1, 1))).sum(axis=0))
-        left = _unit((matrix * right).sum(axis=1))
+        right = self.unit_row(self.from_left(ops.stop_gradient(self.u).reshape((1, -1)), matrix))
+        stretched = self.from_right(matrix, right)
+        left = self.unit_column(stretched)
         if self.training:
-            ops.assign(self.u, left)
-        outer = left.reshape((-1, 1)) * right
-        return self.divide(weight, outer.reshape(weight.shape))
+            ops.assign(self.u, left.reshape((-1,)))
+        return self.divide(weight, left, right, (left * stretched).sum())
 
 
 class _Divide(nn.Cell):
-    """A weight divided by its product with the singular vectors' outer product.
+    """A weight divided by its largest singular value, the product of the singular vectors with it.
 
     With a derivative of its own, because the two parts of MindSpore's are added up in another order in each mode.
     """
 
-    def construct(self, weight: Tensor, outer: Tensor) -> Tensor:
+    def construct(self, weight: Tensor, left: Tensor, right: Tensor, largest: Tensor) -> Tensor:
         """Divide."""
-        return weight / (weight * outer).sum()
+        return weight / largest
 
-    def bprop(self, weight: Tensor, outer: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the derivative; `outer` is a constant."""
-        largest = (weight * outer).sum()
-        return (dout - outer * (dout * out).sum()) / largest, ops.zeros_like(outer)
-
-
-def _unit(vector: Tensor) -> Tensor:
-    return vector / (ops.sqrt(ops.square(vector).sum()) + _TINY)
+    def bprop(
+        self, weight: Tensor, left: Tensor, right: Tensor, largest: Tensor, out: Tensor, dout: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the derivative; the singular vectors are constants."""
+        outer = (left * right).reshape(weight.shape)
+        constants = ops.zeros_like(left), ops.zeros_like(right), ops.zeros_like(largest)
+        return (dout - outer * (dout * out).sum()) / largest, *constants

@@ -107,7 +107,7 @@ def test_penalty_is_due_in_every_third_d_step_of_the_run():
     assert not any(penalty_due(small_config("mlp"), index) for index in range(3))
 
 
-@pytest.mark.parametrize("shared", ["true", "false"])
+@pytest.mark.parametrize("shared", ["true", slow("false")])
 def test_lazy_penalty_is_none_twice_and_three_times_the_third_time(shared):
     images = digits_for("mlp", 80)
     basis = ("batch_size=8", *PLAIN, *SGD, f"latent.shared={shared}")

@@ -119,7 +119,7 @@ def test_critic_that_mindspore_cannot_differentiate_twice_is_refused_in_one_line
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("mode", ["graph", "pynative"])
+@pytest.mark.parametrize("mode", ["graph", slow("pynative")])
 def test_penalised_d_step_is_right_in_both_modes(mode):
     """One D step with plain gradient descent moves the critic as central differences in float64 say."""
     import float64_layers as exact
