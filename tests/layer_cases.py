@@ -78,7 +78,9 @@ CASES = [
     Case("transposed", (2, 10), 3, 1, 1, 5),
     Case("transposed", (3, 2), 3, 2, 1, 5, second=True),
     Case("transposed", (2, 3), 5, 3, 2, 4, images=1),
-    Case("upsampled", (2, 2), 3, 1, 1, 3),
+    Case("upsampled", (2, 2), 3, 1, 1, 3, second=True),
+    Case("upsampled", (3, 4), 3, 1, 1, 16),
+    Case("upsampled", (2, 2), 1, 1, 0, 4),
     Case("upsampled_transposed", (2, 2), 3, 1, 1, 3),
 ]
 

@@ -136,8 +136,8 @@ class Conv2dTranspose(nn.Conv2dTranspose):
 class UpsampleConv2d(Conv2d):
     """Nearest upsampling x2, then a 'same' convolution with stride 1."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, in_size: int):
-        super().__init__(in_channels, out_channels, kernel, 1, kernel // 2, in_size)
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, in_size: int, has_bias: bool = True):
+        super().__init__(in_channels, out_channels, kernel, 1, kernel // 2, in_size, has_bias)
 
     def construct(self, activations: Tensor) -> Tensor:
         """Upsample and convolve."""

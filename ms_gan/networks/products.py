@@ -26,7 +26,7 @@ from ms_gan.networks.taps import (
     square,
     tap_table,
     taps_are_cheaper,
-    upsampling_taps,
+    upsampling_map,
 )
 
 # How often a layer can be differentiated: a gradient penalty needs its gradient's gradient.
@@ -44,7 +44,10 @@ def adjoint_product(channels_in: int, channels_out: int, geometry: Geometry) -> 
 
 
 def upsampling_product(channels_in: int, channels_out: int, size: int, kernel: int, flip: bool) -> nn.Cell:
-    """Return the product of nearest upsampling x2 and a 'same' convolution, by default not turned round."""
+    """Return the product of nearest upsampling x2 and a convolution: (x (C, P, N), w (C, O * k * k)) to (O, Q, N).
+
+    The kernels are those of a transposed convolution, or turned round with `flip`: those of a convolution.
+    """
     return _Upsampling(channels_in, channels_out, size, kernel, flip)
 
 
@@ -282,21 +285,16 @@ def _maps(channels_in, channels_out, geometry, order):
 
 
 class _Upsampling(nn.Cell):
-    """Upsampling and convolution as four small kernels, one for each phase of the large image, then a shuffle."""
+    """Upsampling and a convolution at once: a transposed convolution with stride 2, its kernel made of theirs."""
 
     def __init__(self, channels_in, channels_out, size, kernel, flip):
         super().__init__()
-        taps, low = upsampling_taps(kernel, flip)
-        self.map = Tensor(square(taps))
-        window = Geometry(size, size, taps.shape[2], 1, -low)
-        self.product = forward_product(channels_in, 4 * channels_out, window)
-        self.shuffle = _shuffle(phase_order(2 * size, 2, size, 0), 4 * size**2, _ORDER)
-        self.matmul, self.transpose, self.reshape = ops.MatMul(), ops.Transpose(), ops.Reshape()
-        self.taps, self.window = kernel**2, window.kernel**2
+        along = upsampling_map(kernel, flip)
+        self.map = Tensor(np.kron(along, along).astype(np.float32))
+        self.product = adjoint_product(channels_in, channels_out, Geometry(2 * size, size, kernel + 1, 2, kernel // 2))
+        self.matmul, self.reshape = ops.MatMul(), ops.Reshape()
+        self.taps = kernel**2
 
     def construct(self, x, w):
-        o, n = w.shape[0], x.shape[2]
-        w = self.matmul(self.reshape(w, (-1, self.taps)), self.map)
-        w = self.transpose(self.reshape(w, (o, -1, 4, self.window)), (0, 2, 1, 3))
-        y = self.product(x, self.reshape(w, (o * 4, -1)))
-        return self.shuffle(self.reshape(y, (o, -1, n)))
+        larger = self.matmul(self.reshape(w, (-1, self.taps)), self.map)
+        return self.product(x, self.reshape(larger, (x.shape[0], -1)))

@@ -63,15 +63,14 @@ def phases_of(g: Geometry) -> Phases:
     return min(found, key=lambda phases: phases.taps.shape[2])
 
 
-def upsampling_taps(kernel: int, flip: bool) -> tuple[np.ndarray, int]:
-    """Return which tap reads which place of the window for each phase of nearest upsampling x2, and its beginning."""
-    steps = (np.arange(2)[:, None] - kernel // 2 + np.arange(kernel)) // 2
-    low = int(steps.min())
-    taps = np.zeros((kernel, 2, int(steps.max()) - low + 1))
-    for phase in range(2):
-        for tap in range(kernel):
-            taps[kernel - 1 - tap if flip else tap, phase, steps[phase, tap] - low] += 1
-    return taps, low
+def upsampling_map(kernel: int, flip: bool) -> np.ndarray:
+    """(kernel, kernel + 1) 0/1: what a tap of the large image adds to a transposed kernel of the small one, an axis.
+
+    A pixel of the small image is two of the large one, and each of these sends what a transposed convolution sends.
+    """
+    tap, sent = np.arange(kernel)[:, None], np.arange(kernel + 1)
+    ahead = sent - (kernel - 1 - tap if flip else tap)
+    return ((ahead == 0) | (ahead == 1)).astype(int)
 
 
 def square(taps: np.ndarray) -> np.ndarray:
