@@ -7,7 +7,7 @@ import itertools
 
 from mindspore import Tensor, nn
 
-from ms_gan.networks.kit import kit
+from ms_gan.networks.kit import doubling, kit
 from ms_gan.networks.registry import ImageShape, discriminator, generator
 
 
@@ -35,6 +35,8 @@ class DCGANGenerator(nn.Cell):
     widths : sequence of int
         Channels before the last block, before the one before it, and so on; the last width holds for what
         comes before. The source does not state them; these mirror its discriminator's.
+    upsample : bool
+        Whether what doubles is nearest upsampling and a 3x3 convolution rather than a transposed one of 4x4.
 
     Raises
     ------
@@ -42,7 +44,13 @@ class DCGANGenerator(nn.Cell):
         If the images have 1 pixel: there is nothing to grow.
     """
 
-    def __init__(self, latent_size: int, image: ImageShape, widths: tuple[int, ...] = (32, 64, 128, 128, 64)):
+    def __init__(
+        self,
+        latent_size: int,
+        image: ImageShape,
+        widths: tuple[int, ...] = (32, 64, 128, 128, 64),
+        upsample: bool = False,
+    ):
         super().__init__()
         if image.size < 2:
             raise ValueError("images of 1 pixel are too small; resize them with --size 28")
@@ -54,9 +62,10 @@ class DCGANGenerator(nn.Cell):
         for number, (size, larger) in enumerate(blocks, 1):
             last = number == len(blocks)
             after = image.channels if last else widths[min(len(blocks) - number, len(widths)) - 1]
-            # Kernel 4, stride 2, padding 1 doubles; kernel 2 adds one.
-            kernel, stride, padding = (4, 2, 1) if larger == 2 * size and size > 1 else (2, 1, 0)
-            layers.append(k.Conv2dTranspose(before, after, kernel, stride, padding, size, has_bias=last))
+            if larger == 2 * size and size > 1:
+                layers.append(doubling(k, before, after, size, upsample, has_bias=last))
+            else:  # one more
+                layers.append(k.Conv2dTranspose(before, after, 2, 1, 0, size, has_bias=last))
             if not last:
                 layers += [k.BatchNorm(after), k.ReLU()]
             before = after

@@ -7,16 +7,16 @@ import math
 
 from mindspore import Tensor, nn
 
-from ms_gan.networks.kit import kit
+from ms_gan.networks.kit import doubling, kit
 from ms_gan.networks.registry import ImageShape, check_multiple, discriminator, generator
 
-# Kernel, stride and padding of the convolutions: they halve or double the image.
+# Kernel, stride and padding of the convolutions that halve the image.
 _HALVING = (4, 2, 1)
 
 
 @generator("infogan")
 class InfoGANGenerator(nn.Cell):
-    """Two dense layers, then two transposed convolutions that double the image; batch normalisation, ReLU, Tanh.
+    """Two dense layers, then two convolutions that double the image; batch normalisation, ReLU, Tanh at the end.
 
     Parameters
     ----------
@@ -27,6 +27,8 @@ class InfoGANGenerator(nn.Cell):
     widths : sequence of 3 int
         Features of the first dense layer, channels after the second, channels after the first convolution; the source
         has 1024, 128, 64.
+    upsample : bool
+        Whether what doubles is nearest upsampling and a 3x3 convolution rather than a transposed one of 4x4.
 
     Raises
     ------
@@ -34,7 +36,13 @@ class InfoGANGenerator(nn.Cell):
         If the image size is not a multiple of 4.
     """
 
-    def __init__(self, latent_size: int, image: ImageShape, widths: tuple[int, int, int] = (256, 64, 32)):
+    def __init__(
+        self,
+        latent_size: int,
+        image: ImageShape,
+        widths: tuple[int, int, int] = (256, 64, 32),
+        upsample: bool = False,
+    ):
         super().__init__()
         check_multiple(image, 4)
         k, small = kit(), image.size // 4
@@ -49,10 +57,10 @@ class InfoGANGenerator(nn.Cell):
             k.BatchNorm(spread),
             k.ReLU(),
             k.Unflatten(wide, small),
-            k.Conv2dTranspose(wide, narrow, *_HALVING, small, has_bias=False),
+            doubling(k, wide, narrow, small, upsample, has_bias=False),
             k.BatchNorm(narrow),
             k.ReLU(),
-            k.Conv2dTranspose(narrow, image.channels, *_HALVING, 2 * small),
+            doubling(k, narrow, image.channels, 2 * small, upsample, has_bias=True),
             k.ToImages(image.size),
             nn.Tanh(),
         )

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from types import ModuleType, SimpleNamespace
 
 import mindspore as ms
+from mindspore import nn
 
 from ms_gan.device.team import team_size
 
@@ -35,3 +36,16 @@ def kit() -> ModuleType | SimpleNamespace:
     module = batch_last if on_cpu and not _PLAIN.get() else native
     size = team_size()
     return module if size == 1 else synchronised(module, size)
+
+
+def doubling(
+    k: ModuleType | SimpleNamespace, before: int, after: int, size: int, upsample: bool, has_bias: bool
+) -> nn.Cell:
+    """Return a layer of kit `k` that makes images of `size` pixels twice as large.
+
+    A transposed convolution of 4x4 with stride 2 has weights of its own for each of the image's four phases; with
+    `upsample` it is nearest upsampling and a 3x3 convolution, which has none (Odena et al. 2016).
+    """
+    if upsample:
+        return k.UpsampleConv2d(before, after, 3, size, has_bias)
+    return k.Conv2dTranspose(before, after, 4, 2, 1, size, has_bias)

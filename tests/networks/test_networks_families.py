@@ -58,6 +58,14 @@ def test_dcgan_grows_by_the_published_sizes():
     assert seen == [1, 2, 3, 6, 7, 14, 28]
 
 
+@pytest.mark.parametrize("upsample", [False, True])
+def test_dcgan_draws_no_lattice_of_its_own_when_it_upsamples(upsample):
+    network = build_generator("dcgan", 100, COLOUR, {"widths": (3, 4), "upsample": upsample})
+    last = network.layers[-3]
+    drawn = last(Tensor(np.ones((3, 256, 1), np.float32))).asnumpy().reshape(3, 32, 32)[:, 2:-2, 2:-2]
+    assert (np.ptp(drawn, axis=(1, 2)) < 1e-5).all() == upsample
+
+
 @pytest.mark.parametrize("name", ["mlp", "dense", "dcgan", "wgan", "infogan"])
 def test_names_tell_the_network_and_are_unique(name):
     shape = COLOUR if name == "wgan" else GREY
@@ -100,25 +108,26 @@ def test_weights_of_a_layer_start_in_the_same_range_in_both_kits():
 
 
 NETWORKS = [
-    (dcgan, "dcgan", ImageShape(1, 28), (3, 4, 5, 4, 3), (3, 4, 5, 4, 3)),
-    (dcgan, "dcgan", ImageShape(3, 32), (3, 4, 5), (3, 4)),
-    (wgan, "wgan", ImageShape(3, 32), (5, 4, 3, 4), (3, 4, 5, 4)),
-    (wgan, "wgan", ImageShape(1, 8), (4, 4, 3, 4), (3, 4)),
-    (infogan, "infogan", ImageShape(1, 28), (7, 4, 3), (3, 4, 5)),
-    (infogan, "infogan", ImageShape(3, 32), (5, 4, 3), (3, 4, 6)),
+    (dcgan, "dcgan", ImageShape(1, 28), {"widths": (3, 4, 5, 4, 3)}, (3, 4, 5, 4, 3)),
+    (dcgan, "dcgan", ImageShape(3, 32), {"widths": (3, 4, 5)}, (3, 4)),
+    (dcgan, "dcgan", ImageShape(3, 28), {"widths": (3, 4, 5), "upsample": True}, (4, 3)),
+    (wgan, "wgan", ImageShape(3, 32), {"widths": (5, 4, 3, 4)}, (3, 4, 5, 4)),
+    (wgan, "wgan", ImageShape(1, 8), {"widths": (4, 4, 3, 4)}, (3, 4)),
+    (infogan, "infogan", ImageShape(1, 28), {"widths": (7, 4, 3)}, (3, 4, 5)),
+    (infogan, "infogan", ImageShape(3, 32), {"widths": (5, 4, 3), "upsample": True}, (3, 4, 6)),
 ]
 
 
 @pytest.mark.parametrize("role", ["generator", "discriminator"])
 @pytest.mark.parametrize(
-    ("module", "name", "image", "g_widths", "d_widths"), NETWORKS, ids=lambda value: str(value)[:20]
+    ("module", "name", "image", "g_options", "d_widths"), NETWORKS, ids=lambda value: str(value)[:20]
 )
-def test_both_kits_build_the_same_network(monkeypatch, module, name, image, g_widths, d_widths, role):
+def test_both_kits_build_the_same_network(monkeypatch, module, name, image, g_options, d_widths, role):
     networks = []
     for layers in (batch_last, native):
         monkeypatch.setattr(module, "kit", lambda layers=layers: layers)
         if role == "generator":
-            networks.append(build_generator(name, 6, image, {"widths": g_widths}))
+            networks.append(build_generator(name, 6, image, g_options))
         else:
             networks.append(build_discriminator(name, image, {"widths": d_widths}))
     fast, plain = networks
