@@ -97,6 +97,7 @@ def test_graph_against_pynative_measures_and_finds_the_same_bits(execute):
     assert "call 4, 65 rows" in text_of(outputs["small"])
 
 
+@pytest.mark.slow
 def test_three_objectives_train_from_one_seed(execute, digits_folder, tmp_path):
     # Found without being named, as MNIST beside the notebooks is.
     shutil.copytree(digits_folder, tmp_path.parent / "data", dirs_exist_ok=True)

@@ -5,6 +5,7 @@ import dataclasses
 import mindspore as ms
 import numpy as np
 import pytest
+from conftest import slow
 from mindspore import Tensor
 from small_runs import SmallRun, digits_for, small_config
 
@@ -168,7 +169,7 @@ def test_real_and_fake_are_changed_by_the_same_numbers_in_both_steps(shared, mon
         ("mlp", ("augmentation=[translation,cutout]", "objective.penalty=r1", "updates.accumulate=2", *DENSE)),
         ("mlp", ("augmentation=[colour]", "objective.loss=relativistic", "latent.shared=false", *DENSE)),
         ("dense", ("augmentation=[translation]", "augmentation_share=0.5", *DENSE)),
-        ("wgan_gp", ("augmentation=[colour,translation,cutout]", "updates.d_steps=1", *DENSE)),
+        slow("wgan_gp", ("augmentation=[colour,translation,cutout]", "updates.d_steps=1", *DENSE)),
     ],
 )
 def test_augmented_runs_have_the_same_bits_in_both_modes(recipe, settings):

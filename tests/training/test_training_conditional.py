@@ -101,9 +101,9 @@ CASES = {
 }  # fmt: skip
 
 
-# conditional_mnist, in test_training_modes.py, has the generator of "infogan"; the heads of the slow ones are mlp's.
+# best_mnist, in test_training_modes.py, has the generator of "infogan"; the heads of the slow ones are mlp's.
 @pytest.mark.parametrize(
-    "case", [slow(case) if case in ("infogan", "dcgan", "wgan, RMSProp") else case for case in CASES]
+    "case", [slow(case) if case in ("mlp, pairs", "infogan", "dcgan", "wgan, RMSProp") else case for case in CASES]
 )
 def test_both_modes_give_the_same_bits(case):
     recipe, settings = CASES[case]
