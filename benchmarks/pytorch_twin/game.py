@@ -42,7 +42,7 @@ class TorchRecipe:
     """Decay of the generator's moving average."""
 
 
-_HORSES = {"shared_latents": True, "translated": 1.0, "average": 0.999}
+_HORSES = {"shared_latents": True, "translated": 0.5, "average": 0.999}
 RECIPES = {
     "mlp": TorchRecipe(shared_latents=True),
     "dense": TorchRecipe(shared_latents=False, in_turn=True),
@@ -61,7 +61,7 @@ RECIPES = {
         classes=10,
         average=0.9995,
     ),
-    "sngan_horses": TorchRecipe(loss="hinge", schedule="linear", rates=(2e-4, 4e-4), betas=(0.0, 0.999), **_HORSES),
+    "sngan_horses": TorchRecipe(loss="hinge", schedule="linear", rates=(2e-4, 1.2e-3), betas=(0.0, 0.999), **_HORSES),
     "r3gan_horses": TorchRecipe(
         loss="pairs",
         penalty="zero-centred, of both",

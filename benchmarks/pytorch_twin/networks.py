@@ -1,7 +1,5 @@
 """The networks of the recipes in PyTorch, from the recipes' numbers."""
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
 
@@ -107,20 +105,13 @@ def _best_mnist() -> tuple[nn.Module, nn.Module]:
     return generator, _dense_discriminator(1024, 512, 11)
 
 
-def _horses_generator(doubling: Callable[[int, int], list[nn.Module]]) -> nn.Module:
+def _horses_generator() -> nn.Module:
     layers: list[nn.Module] = [nn.Unflatten(1, (100, 1, 1)), nn.ConvTranspose2d(100, 192, 2, bias=False)]
     # 1 - 2 - 4 - 8 - 16 - 32
     for before, after in ((192, 192), (192, 96), (96, 48), (48, 3)):
-        layers += [nn.BatchNorm2d(before, momentum=0.1), nn.ReLU(), *doubling(before, after)]
+        layers += [nn.BatchNorm2d(before, momentum=0.1), nn.ReLU(), nn.Upsample(scale_factor=2)]
+        layers.append(nn.Conv2d(before, after, 3, padding=1, bias=after == 3))
     return nn.Sequential(*layers, nn.Tanh())
-
-
-def _upsampled(before: int, after: int) -> list[nn.Module]:
-    return [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 3, padding=1, bias=after == 3)]
-
-
-def _transposed(before: int, after: int) -> list[nn.Module]:
-    return [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=after == 3)]
 
 
 def _r3gan_horses() -> tuple[nn.Module, nn.Module]:
@@ -134,7 +125,7 @@ def _r3gan_horses() -> tuple[nn.Module, nn.Module]:
         nn.LeakyReLU(0.2),
         nn.Linear(256, 1),
     )
-    return _horses_generator(_upsampled), critic
+    return _horses_generator(), critic
 
 
 class _Down(nn.Module):
@@ -159,4 +150,4 @@ def _normalised(layer: nn.Module) -> nn.Module:
 def _sngan_horses() -> tuple[nn.Module, nn.Module]:
     blocks = [_Down(3, 24, False), _Down(24, 48, True), _Down(48, 96, True)]
     critic = nn.Sequential(*blocks, nn.LeakyReLU(0.2), nn.Flatten(), _normalised(nn.Linear(96 * 4 * 4, 1)))
-    return _horses_generator(_transposed), critic
+    return _horses_generator(), critic

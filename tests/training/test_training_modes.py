@@ -24,7 +24,7 @@ def test_graph_and_pynative_give_the_same_bits(recipe, steps):
     ("recipe", "steps"),
     [
         ("best_mnist", 8),
-        # best_mnist with a narrower critic.
+        # best_mnist with a narrower critic and the upsampling of the horses.
         slow("conditional_mnist", 4),
         ("sngan_horses", 2),
         ("r3gan_horses", 2),
