@@ -35,7 +35,7 @@ PARTED = (
 )
 
 
-# In PyNative the rest is slow: other tests compare its bits with those of graph mode.
+# Slow: two that the others cover in part, and the rest in PyNative, whose bits other tests compare with graph mode's.
 @pytest.mark.parametrize(
     ("settings", "mode"),
     [
