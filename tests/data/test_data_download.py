@@ -193,8 +193,8 @@ BAD = {
     "server error": (broken, None, "500"),
     "not found": (None, None, "404"),
     "cut connection": (cut, None, "size"),
-    "silent": (silent, None, "nothing arrived for 5 s"),
-    "silent after a while": (silent_after_a_while, None, "nothing arrived for 5 s"),
+    "silent": (silent, None, "nothing arrived for 3 s"),
+    "silent after a while": (silent_after_a_while, None, "nothing arrived for 3 s"),
     "endless": (endless, None, "more than the 100000 bytes"),
     "too large": (bytes(200_000), None, "more than the 100000 bytes"),
     "no archive": (b"<html>Please log in</html>", None, "broken archive"),
@@ -219,7 +219,7 @@ def test_bad_mirror_then_good_one(server, tmp_path, case):
     server.answers.update({"bad.zip": answer, "good.zip": GOOD})
     bad = _mirror(server, "bad.zip", md5)
     # A busy machine may keep even a server that answers waiting for more than a second.
-    patience = 5 if case.startswith("silent") else 30
+    patience = 3 if case.startswith("silent") else 30
     with pytest.raises(DownloadError, match=words) as caught:
         _fetch([bad], tmp_path / "set", patience=patience)
     assert "\n" not in str(caught.value)

@@ -35,12 +35,12 @@ PARTED = (
 )
 
 
-# Slow: two that the others cover in part, and the rest in PyNative, whose bits other tests compare with graph mode's.
+# Slow: three that the others cover in part, and the rest in PyNative, whose bits other tests compare with graph mode's.
 @pytest.mark.parametrize(
     ("settings", "mode"),
     [
-        *((PARTED[case], "graph") for case in (0, 3, 4)),
-        *(slow(PARTED[case], "graph") for case in (1, 2)),
+        *((PARTED[case], "graph") for case in (0, 3)),
+        *(slow(PARTED[case], "graph") for case in (1, 2, 4)),
         (PARTED[0], "pynative"),
         *(slow(case, "pynative") for case in PARTED[1:]),
     ],

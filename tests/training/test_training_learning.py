@@ -10,6 +10,7 @@ steps, 0.42 after 140, 0.37, 0.41 and 0.42 after 160, 180 and 200, untrained 0.5
 
 import numpy as np
 import pytest
+from conftest import slow
 from mindspore import Tensor
 from small_runs import SmallRun, digits_for, small_config
 
@@ -17,7 +18,6 @@ from ms_gan.data.stream import fixed_latents
 from ms_gan.evaluation.sliced_wasserstein import sliced_wasserstein
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
-slow = pytest.mark.slow
 
 
 def scaled(images):
@@ -35,10 +35,10 @@ def distance(run, real):
     ("recipe", "batch_size", "factor"),
     [
         ("mlp", 64, 1.8),
-        ("dense", 32, 1.3),
-        pytest.param("dcgan", 16, 1.4, marks=slow),
-        pytest.param("wgan", 256, 1.2, marks=slow),
-        pytest.param("wgan_gp", 16, 1.5, marks=slow),
+        slow("dense", 32, 1.3),
+        slow("dcgan", 16, 1.4),
+        slow("wgan", 256, 1.2),
+        slow("wgan_gp", 16, 1.5),
     ],
 )
 def test_200_steps_learn(recipe, batch_size, factor):

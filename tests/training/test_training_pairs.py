@@ -6,7 +6,6 @@ import json
 import mindspore as ms
 import numpy as np
 import pytest
-from conftest import slow
 from mindspore import Tensor
 from small_runs import SmallRun, digits_for, small_config
 
@@ -63,7 +62,9 @@ def test_both_steps_compare_the_real_images_of_the_step(shared, mode):
     assert record["penalty"] > 0
 
 
-@pytest.mark.parametrize("recipe", ["mlp", slow("wgan_gp")])
+# r3gan_horses, in test_training_modes.py, has pairs too.
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["mlp", "wgan_gp"])
 def test_same_bits_in_both_modes(recipe):
     config = small_config(recipe, "batch_size=4", "updates.d_steps=1", *PAIRS, "objective.clip=null", steps=2)
     images = digits_for(recipe, 40)
