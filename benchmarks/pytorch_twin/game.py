@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.pytorch_twin.networks import networks
-from ms_gan.data.augmenting import draw_augmentation
 from ms_gan.data.classes import asking, one_hot
 from ms_gan.data.stream import BatchStream, d_latents, g_latents, penalty_noise
 
@@ -36,13 +35,11 @@ class TorchRecipe:
     betas: tuple[float, float] = (0.5, 0.999)
     classes: int = 0
     """How many the generator is asked for; 0: none."""
-    translated: float = 0.0
-    """Share of the images that are shifted."""
     average: float | None = None
     """Decay of the generator's moving average."""
 
 
-_HORSES = {"shared_latents": True, "translated": 0.5, "average": 0.999}
+_HORSES = {"shared_latents": True, "average": 0.999}
 RECIPES = {
     "mlp": TorchRecipe(shared_latents=True),
     "dense": TorchRecipe(shared_latents=False, in_turn=True),
@@ -65,7 +62,7 @@ RECIPES = {
     "r3gan_horses": TorchRecipe(
         loss="pairs",
         penalty="zero-centred, of both",
-        penalty_weight=0.1,
+        penalty_weight=1.0,
         schedule="cosine",
         betas=(0.0, 0.99),
         **_HORSES,
@@ -138,13 +135,13 @@ class Game:
 
         def draws(index: int) -> list[np.ndarray]:
             real, latents = stream.batch(index), d_latents(seed, index, batch_size, 100)
-            kinds = ["translation"] if self.plan.translated else []
-            drawn = list(draw_augmentation(kinds, self.plan.translated, seed, index, batch_size, real.shape[2]))
-            if self.plan.classes:
-                numbers = stream.classes(index)
-                latents = asking(latents, numbers, self.plan.classes)
-                drawn.append(np.pad(one_hot(numbers, self.plan.classes), ((0, 0), (1, 0)), constant_values=1))
-            return [real, latents, penalty_noise(seed, index, (batch_size, 1, 1, 1)), *drawn]
+            noise = penalty_noise(seed, index, (batch_size, 1, 1, 1))
+            if not self.plan.classes:
+                return [real, latents, noise]
+            numbers = stream.classes(index)
+            # As ms_gan has them: a one for the logit that all classes share, and one for the class's own.
+            classes = np.pad(one_hot(numbers, self.plan.classes), ((0, 0), (1, 0)), constant_values=1)
+            return [real, asking(latents, numbers, self.plan.classes), noise, classes]
 
         last = (step + 1) * self.plan.critic_steps - 1
         for index in range(step * self.plan.critic_steps, last):
@@ -155,41 +152,36 @@ class Game:
         return record | {"g_loss": self.generator_step(g_latents(seed, step, batch_size, 100))}
 
     def joint_step(
-        self, real: np.ndarray, latents: np.ndarray, noise: np.ndarray, *drawn: np.ndarray
+        self, real: np.ndarray, latents: np.ndarray, noise: np.ndarray, *classes: np.ndarray
     ) -> dict[str, float]:
         """Update both from the same latents, whose images are made once; return what both report."""
-        fake, of_step = self.generator(self.draw(latents)), [self.draw(array) for array in drawn]
+        fake, of_step = self.generator(self.draw(latents)), [self.draw(array) for array in classes]
         images = self.draw(real)
         record = self._update_critic(images, fake.detach(), self.draw(noise), of_step)
         return record | {"g_loss": self._update_generator(fake, images, of_step)}
 
     def generator_step(self, latents: np.ndarray) -> float:
-        """Update the generator, where neither pairs nor classes nor moves play a part; return its loss."""
+        """Update the generator, where neither pairs nor classes play a part; return its loss."""
         return self._update_generator(self.generator(self.draw(latents)), None, [])
 
     def critic_step(self, real: np.ndarray, latents: np.ndarray, noise: np.ndarray) -> dict[str, float]:
-        """Update the discriminator or critic, where neither classes nor moves play a part; return what it reports."""
+        """Update the discriminator or critic, where classes play no part; return what it reports."""
         with torch.no_grad():
             fake = self.generator(self.draw(latents))
         return self._update_critic(self.draw(real), fake, self.draw(noise), [])
 
-    def _scores(self, images: Tensor, drawn: list[Tensor]) -> Tensor:
-        """Return the scores of images as the discriminator is shown them, of their classes where it knows such."""
-        return self._of_class(self.critic(self._shown(images, drawn)), drawn)
-
-    def _shown(self, images: Tensor, drawn: list[Tensor]) -> Tensor:
-        return drawn[0] @ images @ drawn[1] if self.plan.translated else images
-
-    def _of_class(self, scores: Tensor, drawn: list[Tensor]) -> Tensor:
-        if not self.plan.classes:
+    def _scores(self, images: Tensor, classes: list[Tensor]) -> Tensor:
+        """Return the scores of images, of their classes where the discriminator knows such."""
+        scores = self.critic(images)
+        if not classes:
             return scores
-        number = drawn[-1][:, 1:].argmax(dim=1, keepdim=True)
+        number = classes[0][:, 1:].argmax(dim=1, keepdim=True)
         return scores[:, :1] + scores.gather(1, 1 + number)
 
-    def _update_generator(self, fake: Tensor, real: Tensor | None, drawn: list[Tensor]) -> float:
-        scores = self._scores(fake, drawn)
+    def _update_generator(self, fake: Tensor, real: Tensor | None, classes: list[Tensor]) -> float:
+        scores = self._scores(fake, classes)
         if self.plan.loss == "pairs":
-            loss = functional.softplus(self._scores(real, drawn) - scores).mean()
+            loss = functional.softplus(self._scores(real, classes) - scores).mean()
         elif self.plan.loss == "cross_entropy":
             loss = _cross_entropy(scores, 1.0)
         else:
@@ -207,8 +199,8 @@ class Game:
             if mean.is_floating_point():
                 mean.lerp_(new[name], share)
 
-    def _update_critic(self, real: Tensor, fake: Tensor, noise: Tensor, drawn: list[Tensor]) -> dict[str, float]:
-        return self._in_turn(real, fake) if self.plan.in_turn else self._together(real, fake, noise, drawn)
+    def _update_critic(self, real: Tensor, fake: Tensor, noise: Tensor, classes: list[Tensor]) -> dict[str, float]:
+        return self._in_turn(real, fake) if self.plan.in_turn else self._together(real, fake, noise, classes)
 
     def _rate(self, rate: float, update: int) -> float:
         done, end = update / self.schedule_steps, self.plan.rates_end
@@ -230,16 +222,16 @@ class Game:
         right = (real_scores.sigmoid() > 0.5).float().mean() + (fake_scores.sigmoid() < 0.5).float().mean()
         return {"d_loss": (real_loss + fake_loss).item() / 2, "d_accuracy": right.item() / 2}
 
-    def _together(self, real: Tensor, fake: Tensor, noise: Tensor, drawn: list[Tensor]) -> dict[str, float]:
+    def _together(self, real: Tensor, fake: Tensor, noise: Tensor, classes: list[Tensor]) -> dict[str, float]:
         # A discriminator with BatchNorm sees the real and the fake batch one after the other, not mixed.
-        real_scores, fake_scores = self._scores(real, drawn), self._scores(fake, drawn)
+        real_scores, fake_scores = self._scores(real, classes), self._scores(fake, classes)
         loss = self._critic_loss(real_scores, fake_scores)
         # Scores of pairs have no zero.
         shown = {} if self.plan.loss == "pairs" else {"d_real": real_scores, "d_fake": fake_scores}
         if self.plan.loss == "cross_entropy":
             shown = {name: scores.sigmoid() for name, scores in shown.items()}
         record = {name: scores.mean().item() for name, scores in shown.items()}
-        penalty = self._penalty(real, fake, noise, drawn)
+        penalty = self._penalty(real, fake, noise, classes)
         self.d_optimizer.step(loss + penalty, self._rate(self.plan.rates[1], self.d_optimizer.count))
         if self.plan.clip is not None:
             with torch.no_grad():
@@ -256,19 +248,19 @@ class Game:
             return functional.softplus(fake - real).mean()
         return _cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0)
 
-    def _penalty(self, real: Tensor, fake: Tensor, noise: Tensor, drawn: list[Tensor]) -> Tensor:
+    def _penalty(self, real: Tensor, fake: Tensor, noise: Tensor, classes: list[Tensor]) -> Tensor:
         if self.plan.penalty is None:
             return torch.zeros(())
         if self.plan.penalty == "gradient":
-            slopes = self._slopes((1 - noise) * real + noise * fake, drawn)
+            slopes = self._slopes((1 - noise) * real + noise * fake, classes)
             return self.plan.penalty_weight * ((slopes.norm(dim=1) - 1) ** 2).mean()
         places = [real, fake] if self.plan.penalty == "zero-centred, of both" else [real]
-        return self.plan.penalty_weight / 2 * sum((self._slopes(at, drawn) ** 2).sum(dim=1).mean() for at in places)
+        return self.plan.penalty_weight / 2 * sum((self._slopes(at, classes) ** 2).sum(dim=1).mean() for at in places)
 
-    def _slopes(self, images: Tensor, drawn: list[Tensor]) -> Tensor:
+    def _slopes(self, images: Tensor, classes: list[Tensor]) -> Tensor:
         """Return the derivative of each image's score, (N, values), at the images that the discriminator is shown."""
-        images = self._shown(images, drawn).detach().requires_grad_()
-        scores = self._of_class(self.critic(images), drawn)
+        images = images.detach().requires_grad_()
+        scores = self._scores(images, classes)
         return torch.autograd.grad(scores.sum(), images, create_graph=True)[0].flatten(1)
 
 

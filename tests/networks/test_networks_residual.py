@@ -72,7 +72,7 @@ def test_without_its_main_way_a_block_is_its_short_cut():
         np.testing.assert_allclose(short, (mixed + bias[:, None, None, None]).reshape(short.shape), atol=1e-5)
 
 
-# Slow: sngan_horses in test_training_modes.py and a conditional run with these networks compare bits too.
+# Slow: sngan_horses in test_training_modes.py compares bits too.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
