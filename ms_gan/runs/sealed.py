@@ -55,7 +55,8 @@ def check_commented(path: Path) -> None:
     """Raise Damaged if a text is empty, or not that which the comment line above it was made for."""
     content = read_bytes(path)
     first, _, text = content.partition(b"\n")
-    if not first.startswith(_COMMENT.encode()):
+    # Any comment: one that is damaged itself would let damaged lines below it pass.
+    if not first.startswith(b"#"):
         text = content
     elif first.removeprefix(_COMMENT.encode()).strip() != hashlib.sha256(text).hexdigest().encode():
         raise Damaged(
