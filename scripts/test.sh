@@ -15,7 +15,7 @@ source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/_environment.sh"
 split_arguments "$@"
 prepare_environment
 cd -- "$root"
-# The notebooks are run too; what only that needs is kept apart from the requirements.
+# A notebook is run too; what only that needs is kept apart from the requirements.
 add_missing "$root/requirements-notebooks.txt"
 # Tests start programs in other folders, and an environment that is used as it is does not know ms_gan.
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"

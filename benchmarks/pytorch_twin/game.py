@@ -258,7 +258,7 @@ class Game:
         return self.plan.penalty_weight / 2 * sum((self._slopes(at, classes) ** 2).sum(dim=1).mean() for at in places)
 
     def _slopes(self, images: Tensor, classes: list[Tensor]) -> Tensor:
-        """Return the derivative of each image's score, (N, values), at the images that the discriminator is shown."""
+        """Return the derivative of each image's score, (N, values), at the images."""
         images = images.detach().requires_grad_()
         scores = self._scores(images, classes)
         return torch.autograd.grad(scores.sum(), images, create_graph=True)[0].flatten(1)

@@ -55,7 +55,7 @@ def test_a_changed_bit_is_noticed_or_changes_nothing(tmp_path_factory, place, bi
 
 
 @given(st.integers(0), st.integers(0, 7), st.none() | st.integers(0))
-@example(1, 0, 201)  # the comment too
+@example(1, 0, 201)  # a bit of the checksum line, and what follows cut
 def test_a_changed_configuration_is_noticed_or_the_same(tmp_path_factory, place, bit, cut):
     run = RunFolder(tmp_path_factory.getbasetemp() / "sealed")
     run.path.mkdir(exist_ok=True)
