@@ -140,7 +140,8 @@ make_own_environment() {
   # The stamp goes first and comes back last, so that an interrupted installation is done again.
   rm -f -- "$own_environment/.complete"
   say "installing the packages of requirements.txt into ${own_environment##*/} (the first time about 400 MB and a minute or two)"
-  local install=("$python" -m pip install -qq --disable-pip-version-check)
+  # What is imported is compiled then; all packages at once cost a third of the installation.
+  local install=("$python" -m pip install -qq --disable-pip-version-check --no-compile)
   "${install[@]}" --requirement "$root/requirements.txt" ${mindspore:+"mindspore==$mindspore"} ||
     fail "pip could not install the requirements (its words are above); start again to go on"
   if ! "$python" -c 'import cv2' 2>/dev/null; then

@@ -65,7 +65,23 @@ def mindspore_cpu():
     activate(DEVICE)
     import mindspore
 
+    check_each_kind_of_critic_once()
     return mindspore
+
+
+def check_each_kind_of_critic_once() -> None:
+    """Spare the runs of this process the check of a penalised critic, seconds of compiling, that has been passed."""
+    from ms_gan.training import setup
+
+    passed, check = {}, setup.pynative_is_right
+
+    def checked(critic, config, image) -> bool:
+        kind = repr((config.discriminator, config.objective, config.conditional, image))
+        if kind not in passed:
+            passed[kind] = check(critic, config, image)
+        return passed[kind]
+
+    setup.pynative_is_right = checked
 
 
 @pytest.fixture(scope="session")
