@@ -64,6 +64,7 @@ RECIPES = {
         penalty="zero-centred, of both",
         penalty_weight=1.0,
         schedule="cosine",
+        rates=(2e-4, 6e-4),
         betas=(0.0, 0.99),
         **_HORSES,
     ),

@@ -5,7 +5,6 @@ import dataclasses
 import mindspore as ms
 import numpy as np
 import pytest
-from conftest import slow
 from mindspore import Parameter, Tensor
 from small_runs import SmallRun, digits_for, small_config
 
@@ -103,7 +102,9 @@ def test_both_kits_give_the_same_whatever_the_size_of_a_weight(family):
     np.testing.assert_allclose(ours(images).asnumpy(), before, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("recipe", ["dcgan", slow("wgan")])
+# Slow: sngan_horses, in test_training_modes.py, is one such run.
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["dcgan", "wgan"])
 def test_run_has_the_same_bits_in_both_modes_and_saves_its_vectors(recipe):
     settings = ("discriminator.options.spectral=true", "objective.loss=hinge", "objective.clip=null")
     config = small_config(recipe, "batch_size=4", "updates.d_steps=1", *settings, steps=2)

@@ -166,7 +166,7 @@ def test_real_and_fake_are_changed_by_the_same_numbers_in_both_steps(shared, mon
     ("recipe", "settings"),
     [
         ("mlp", ("augmentation=[colour,translation,cutout]", *DENSE)),
-        ("mlp", ("augmentation=[translation,cutout]", "objective.penalty=r1", "updates.accumulate=2", *DENSE)),
+        slow("mlp", ("augmentation=[translation,cutout]", "objective.penalty=r1", "updates.accumulate=2", *DENSE)),
         ("mlp", ("augmentation=[colour]", "objective.loss=relativistic", "latent.shared=false", *DENSE)),
         ("dense", ("augmentation=[translation]", "augmentation_share=0.5", *DENSE)),
         slow("wgan_gp", ("augmentation=[colour,translation,cutout]", "updates.d_steps=1", *DENSE)),
