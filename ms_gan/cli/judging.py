@@ -43,7 +43,7 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
         "--extractor",
         default="auto",
         metavar="NAME",
-        help="auto, cnn, random-conv-v1, or a .onnx, .mindir, .npz file",
+        help="auto, cnn, turns, random-conv-v1, or a .onnx, .mindir, .npz file",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the latents and of the choice of images (1)")
     parser.add_argument("--json", metavar="FILE", help="write the result there too")

@@ -1,5 +1,6 @@
 """Feature extractors by name: what images are compared by, and the cache of trained ones."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -13,12 +14,12 @@ import numpy as np
 from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import TITLES, cache_folder
 from ms_gan.errors import UserError
-from ms_gan.evaluation import random_features
+from ms_gan.evaluation import random_features, turns
 from ms_gan.files import write_atomically
 
 AUTO = "auto"
-CLASSIFIER = "cnn"
-CHOICES = (AUTO, CLASSIFIER, random_features.VERSION)
+CLASSIFIER, TURNS = "cnn", "turns"
+CHOICES = (AUTO, CLASSIFIER, TURNS, random_features.VERSION)
 _LARGEST = 96  # pixels; on larger images the classifier would train for hours
 _SMALLEST = 13
 _FOLDER = "extractors"
@@ -59,7 +60,8 @@ def choose_extractor(
     ----------
     wish : str
         'auto': the classifier where the data have labels of two classes or more and a held-out part, else random
-        convolutions. 'cnn', 'random-conv-v1', or a .onnx or .mindir file.
+        convolutions. 'cnn', 'turns' (a classifier of quarter turns, which needs no labels), 'random-conv-v1', or a
+        .onnx or .mindir file.
     train, test : ImageSet
         The data's two parts; None: there is no second one.
     announce : callable
@@ -76,27 +78,35 @@ def choose_extractor(
         from ms_gan.evaluation.foreign import load_foreign
 
         return load_foreign(Path(wish))
-    refusal = _no_classifier(train, test)
-    if wish == CLASSIFIER and refusal:
-        raise UserError(f"--extractor {CLASSIFIER}: {refusal}; use --extractor {random_features.VERSION}")
+    refusal = _wrong_size(train) if wish == TURNS else _no_classifier(train, test)
+    if wish in (CLASSIFIER, TURNS) and refusal:
+        raise UserError(f"--extractor {wish}: {refusal}; use --extractor {random_features.VERSION}")
     if wish == random_features.VERSION or refusal:
         if wish == AUTO:
-            announce(f"Extractor: {random_features.VERSION}, because {refusal}")
+            remedy = "" if _wrong_size(train) else f"; --extractor {TURNS} trains one that needs no labels"
+            announce(f"Extractor: {random_features.VERSION}, because {refusal}{remedy}")
         return _random(train)
-    return _classifier(train, test, announce, Path(cache or cache_folder() / _FOLDER))
+    cache = Path(cache or cache_folder() / _FOLDER)
+    return (_by_turns if wish == TURNS else _by_classes)(train, test, announce, cache)
+
+
+def _wrong_size(train: ImageSet) -> str | None:
+    """Return why no classifier can be trained on images of this size, or None."""
+    size = train.images.shape[2]
+    if not _SMALLEST <= size <= _LARGEST:
+        return f"images of {size} pixels are beyond the classifier's {_SMALLEST} to {_LARGEST}"
+    return None
 
 
 def _no_classifier(train: ImageSet, test: ImageSet | None) -> str | None:
-    """Return why no classifier can be trained on the data, or None."""
+    """Return why no classifier of the data's classes can be trained, or None."""
     if train.labels is None:
         return "the data have no labels to train a classifier on"
     if len(np.unique(train.labels)) < 2:
         return "the data are of one class, so there is no classifier to train"
     if test is None:
         return "the data have no held-out part to test a classifier on"
-    if not _SMALLEST <= train.images.shape[2] <= _LARGEST:
-        return f"images of {train.images.shape[2]} pixels are beyond the classifier's {_SMALLEST} to {_LARGEST}"
-    return None
+    return _wrong_size(train)
 
 
 def _random(train: ImageSet) -> Extractor:
@@ -111,16 +121,30 @@ def _random(train: ImageSet) -> Extractor:
     )
 
 
-def _classifier(train: ImageSet, test: ImageSet, announce: Callable[[str], None], cache: Path) -> Extractor:
+def _by_classes(train: ImageSet, test: ImageSet, announce: Callable[[str], None], cache: Path) -> Extractor:
     from ms_gan.evaluation import classifier
 
-    name = f"{train.source}-{classifier.VERSION}"
+    return _classifier(f"{train.source}-{classifier.VERSION}", "classifier", train, test, announce, cache)
+
+
+def _by_turns(train: ImageSet, test: ImageSet | None, announce: Callable[[str], None], cache: Path) -> Extractor:
+    parts = turns.turned_parts(train, test)
+    found = _classifier(f"{train.source}-{turns.VERSION}", turns.KIND, *parts, announce, cache)
+    # Which way up an image looks says nothing about classes of the data.
+    return dataclasses.replace(found, measure=lambda images: (found.measure(images)[0], None), class_names=())
+
+
+def _classifier(
+    name: str, kind: str, train: ImageSet, test: ImageSet, announce: Callable[[str], None], cache: Path
+) -> Extractor:
+    from ms_gan.evaluation import classifier
+
     path = cache / f"{name}-{train.sha256[:16]}.npz"
     numbers = np.unique(train.labels)
     shape = (*train.images.shape[1:3], len(numbers))
     stored = _read(path, train.sha256) if path.exists() else None
     if stored is None:
-        weights, facts = _train(name, train, test, numbers, announce)
+        weights, facts = _train(name, kind, train, test, numbers, announce)
         facts["digest"] = _digest(weights)
         _write(path, weights, facts)
         announce(f"  kept in {path}")
@@ -135,7 +159,7 @@ def _classifier(train: ImageSet, test: ImageSet, announce: Callable[[str], None]
 
 
 def _train(
-    name: str, train: ImageSet, test: ImageSet, numbers: np.ndarray, announce: Callable[[str], None]
+    name: str, kind: str, train: ImageSet, test: ImageSet, numbers: np.ndarray, announce: Callable[[str], None]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Train the classifier and test it on the held-out images of its classes."""
     from ms_gan.evaluation import classifier
@@ -150,7 +174,7 @@ def _train(
     _, probabilities = classifier.judge(network)(test.images[known])
     right = numbers[probabilities.argmax(axis=1)] == test.labels[known]
     facts = {
-        "kind": "classifier",
+        "kind": kind,
         "features": classifier.FEATURES,
         "accuracy": float(right.mean()),
         "tested_on": int(known.sum()),

@@ -33,7 +33,7 @@ def load_foreign(path: Path) -> Extractor:
         )
     if path.suffix.lower() not in loaders:
         raise UserError(
-            f"--extractor {path}: unknown; give auto, cnn, random-conv-v1, or a .onnx, .mindir or .npz file"
+            f"--extractor {path}: unknown; give auto, cnn, turns, random-conv-v1, or a .onnx, .mindir or .npz file"
         )
     if not path.is_file():
         raise UserError(f"--extractor {path}: no such file")

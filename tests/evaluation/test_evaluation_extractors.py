@@ -15,6 +15,7 @@ from ms_gan.errors import UserError
 from ms_gan.evaluation.extractors import choose_extractor
 from ms_gan.evaluation.foreign import read_statistics
 from ms_gan.evaluation.random_features import FEATURES, random_features
+from ms_gan.evaluation.turns import turned_parts
 
 DIGITS = tuple("0123456789")
 
@@ -105,6 +106,47 @@ def test_the_cache_holds_no_pickle(trained):
         assert all(content[name].dtype.kind in "fU" for name in content.files)
 
 
+def test_turns_need_no_labels(short, data, trained, tmp_path):
+    train, test = (dataclasses.replace(part, labels=None) for part in data)
+    found = choose_extractor("turns", train, test, lambda line: None, tmp_path)
+    assert found.name == "builtin-turns-v1"
+    assert (found.facts["kind"], found.facts["tested_on"]) == ("classifier of quarter turns", 4 * 300)
+    assert found.facts["accuracy"] > 0.4  # a quarter by chance
+    assert found.digest != trained[0].digest
+    features, probabilities = found.measure(test.images)
+    assert (features.shape, probabilities, found.class_names) == ((300, 64), None, ())
+    again = choose_extractor("turns", train, test, lambda line: None, tmp_path)
+    assert (again.measure(test.images)[0] == features).all()
+
+
+def test_turned_parts_are_each_image_in_four_directions(data):
+    train, test = turned_parts(*data)
+    for part, upright in zip((train, test), data, strict=True):
+        count = len(upright.images)
+        by_hand = [upright.images, upright.images.swapaxes(2, 3)[:, :, ::-1], upright.images[:, :, ::-1, ::-1]]
+        by_hand.append(upright.images.swapaxes(2, 3)[..., ::-1])
+        for quarters, images in enumerate(by_hand):
+            rows = slice(quarters * count, (quarters + 1) * count)
+            assert (part.images[rows] == images).all()
+            assert (part.labels[rows] == quarters).all()
+
+
+def test_turned_parts_hold_out_a_tenth_where_nothing_is(data, monkeypatch):
+    train, held_out = turned_parts(data[0], None)
+    assert (len(train.images), len(held_out.images)) == (4 * 1350, 4 * 150)
+    assert (held_out.images[:150] == data[0].images[1::10]).all()
+    monkeypatch.setattr("ms_gan.evaluation.turns._MOST", 100)
+    train, held_out = turned_parts(data[0], None)
+    assert len(train.images) == len(held_out.images) == 4 * 100
+    assert (held_out.images[0] == data[0].images[1]).all()
+
+
+def test_turns_of_tiny_images_are_refused(data):
+    train = dataclasses.replace(data[0], images=data[0].images[:, :, :8, :8])
+    with pytest.raises(UserError, match="--extractor turns: images of 8 pixels are beyond the classifier's 13 to 96"):
+        choose_extractor("turns", train, None, lambda line: None)
+
+
 def test_classes_that_are_missing_from_the_data_are_left_out(short, data, tmp_path, monkeypatch):
     from ms_gan.evaluation import classifier
 
@@ -131,7 +173,7 @@ def test_without_labels_random_convolutions_are_taken_and_announced(data, change
     train, test = change(*data)
     found = choose_extractor("auto", train, test, lines.append)
     assert found.name == "random-conv-v1"
-    assert any(reason in line for line in lines)
+    assert any(reason in line and "--extractor turns" in line for line in lines)
     with pytest.raises(UserError, match=f"--extractor cnn: .*{reason}"):
         choose_extractor("cnn", train, test, lines.append)
 
@@ -218,8 +260,8 @@ def test_onnx_without_its_runtime_says_what_to_install(data, tmp_path, monkeypat
     [
         ("missing.mindir", None, "no such file"),
         ("broken.mindir", b"no network", "cannot be loaded"),
-        ("net.pt", b"", "unknown; give auto, cnn"),
-        ("cnnn", None, "unknown; give auto, cnn"),
+        ("net.pt", b"", "unknown; give auto, cnn, turns"),
+        ("cnnn", None, "unknown; give auto, cnn, turns"),
     ],
 )
 def test_what_is_no_extractor_is_refused(mindspore_cpu, data, tmp_path, name, content, word):
