@@ -42,7 +42,7 @@ def result(step=50, width=1.0, **changes) -> dict:
         "real": 10_000,
         "extractor": "cnn",
         "extractor_digest": "d" * 64,
-        "extractor_facts": {"accuracy": 0.995},
+        "extractor_facts": {"kind": "classifier", "accuracy": 0.995},
         "reference_sha256": "r" * 64,
         "unseen": True,
         "seed": 1,
