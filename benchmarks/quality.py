@@ -26,7 +26,6 @@ from ms_gan.config.schema import SamplesConfig, SavingConfig
 from ms_gan.data.classes import drawing_latents
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
-from ms_gan.evaluation.copies import Nearness
 from ms_gan.evaluation.extractors import AUTO, Extractor, choose_extractor
 from ms_gan.evaluation.judging import Sample, compare
 from ms_gan.evaluation.protocol import METRICS, metric_name
@@ -54,7 +53,7 @@ class _Judge:
 
     def __call__(self, images: np.ndarray) -> dict[str, float]:
         """Return the metrics of uint8 images (N, C, S, S)."""
-        sample = _sample(images, self.extractor)
+        sample = Sample.of(images, self.extractor.measure)
         found = compare(self.reference, sample, len(self.extractor.class_names))
         for kind in self.asked:
             if kind not in found.values:
@@ -157,16 +156,7 @@ def _judge(runs: Sequence[RunFolder], options: argparse.Namespace) -> _Judge:
         _say(f"{count:,} images of either kind, not {options.num:,}: there are no more")
     extractor = choose_extractor(options.extractor, real.train, real.test, _say)
     reference = real.reference.images[draw_sample(real.reference, count, _SEED)]
-    return _Judge(real, _sample(reference, extractor), extractor, count, tuple(options.metrics))
-
-
-def _sample(images: np.ndarray, extractor: Extractor) -> Sample:
-    features, probabilities = extractor.measure(images)
-    blank = np.zeros(len(images))
-    near = Nearness(blank, blank, blank)
-    if probabilities is None:
-        return Sample(images, features, None, None, near)
-    return Sample(images, features, probabilities.argmax(axis=1), probabilities.max(axis=1), near)
+    return _Judge(real, Sample.of(reference, extractor.measure), extractor, count, tuple(options.metrics))
 
 
 def _points(folder: RunFolder, judge: _Judge, most: int) -> list[dict[str, Any]]:

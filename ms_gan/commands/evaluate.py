@@ -17,7 +17,7 @@ from ms_gan.data.classes import drawing_latents
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.evaluation import classes
-from ms_gan.evaluation.copies import ALARM, Nearness, copy_threshold, nearness
+from ms_gan.evaluation.copies import ALARM, copy_threshold, nearness
 from ms_gan.evaluation.extractors import AUTO, Extractor, choose_extractor
 from ms_gan.evaluation.halves import HALVES
 from ms_gan.evaluation.judging import Sample, describe, judge
@@ -145,19 +145,11 @@ def _samples(
         raise UserError(f"evaluate: generated images of {images.shape[1:]}, real ones of {reference.shape[1:]}")
     announce(f"Comparing with {count:,} real images, and looking for the nearest of {len(real.seen.images):,}")
     # Of real images the nearest are looked for in the other part, as if the generator had seen that alone.
-    sample = {
-        "fake": _sample(images, extractor, nearness(images, real.seen.images)),
-        "real": _sample(reference, extractor, nearness(reference, real.other.images)),
+    return {
+        "fake": Sample.of(images, extractor.measure, nearness(images, real.seen.images)),
+        "real": Sample.of(reference, extractor.measure, nearness(reference, real.other.images)),
+        "other": Sample.of(other, extractor.measure),
     }
-    blank = np.zeros(count)
-    return sample | {"other": _sample(other, extractor, Nearness(blank, blank, blank))}
-
-
-def _sample(images: np.ndarray, extractor: Extractor, near: Nearness) -> Sample:
-    features, probabilities = extractor.measure(images)
-    if probabilities is None:
-        return Sample(images, features, None, None, near)
-    return Sample(images, features, probabilities.argmax(axis=1), probabilities.max(axis=1), near)
 
 
 def _result(

@@ -33,6 +33,22 @@ class Sample:
     nearness: Nearness
     """To the images that the generator was trained on."""
 
+    @classmethod
+    def of(
+        cls,
+        images: np.ndarray,
+        measure: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]],
+        near: Nearness | None = None,
+    ) -> "Sample":
+        """Measure uint8 images (N, C, S, S) with an extractor's `measure`; without `near`, zeros stand for it."""
+        features, probabilities = measure(images)
+        if near is None:
+            blank = np.zeros(len(images))
+            near = Nearness(blank, blank, blank)
+        if probabilities is None:
+            return cls(images, features, None, None, near)
+        return cls(images, features, probabilities.argmax(axis=1), probabilities.max(axis=1), near)
+
     def __getitem__(self, rows: np.ndarray) -> "Sample":
         """Return some of the images."""
         parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
