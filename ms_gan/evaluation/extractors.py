@@ -80,7 +80,8 @@ def choose_extractor(
         return load_foreign(Path(wish))
     refusal = _wrong_size(train) if wish == TURNS else _no_classifier(train, test)
     if wish in (CLASSIFIER, TURNS) and refusal:
-        raise UserError(f"--extractor {wish}: {refusal}; use --extractor {random_features.VERSION}")
+        others = random_features.VERSION if _wrong_size(train) else f"{TURNS} or {random_features.VERSION}"
+        raise UserError(f"--extractor {wish}: {refusal}; use --extractor {others}")
     if wish == random_features.VERSION or refusal:
         if wish == AUTO:
             remedy = "" if _wrong_size(train) else f"; --extractor {TURNS} trains one that needs no labels"

@@ -174,7 +174,7 @@ def test_without_labels_random_convolutions_are_taken_and_announced(data, change
     found = choose_extractor("auto", train, test, lines.append)
     assert found.name == "random-conv-v1"
     assert any(reason in line and "--extractor turns" in line for line in lines)
-    with pytest.raises(UserError, match=f"--extractor cnn: .*{reason}"):
+    with pytest.raises(UserError, match=f"--extractor cnn: .*{reason}.*; use --extractor turns or random-conv-v1"):
         choose_extractor("cnn", train, test, lines.append)
 
 
