@@ -140,7 +140,7 @@ make_own_environment() {
   # The stamp goes first and comes back last, so that an interrupted installation is done again.
   rm -f -- "$own_environment/.complete"
   say "installing the packages of requirements.txt into ${own_environment##*/} (the first time about 400 MB and a minute or two)"
-  # What is imported is compiled then; all packages at once cost a third of the installation.
+  # What is imported is compiled then; to compile all packages costs a third of pip's CPU time.
   local install=("$python" -m pip install -qq --disable-pip-version-check --no-compile)
   "${install[@]}" --requirement "$root/requirements.txt" ${mindspore:+"mindspore==$mindspore"} ||
     fail "pip could not install the requirements (its words are above); start again to go on"

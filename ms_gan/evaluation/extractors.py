@@ -78,13 +78,14 @@ def choose_extractor(
         from ms_gan.evaluation.foreign import load_foreign
 
         return load_foreign(Path(wish))
-    refusal = _wrong_size(train) if wish == TURNS else _no_classifier(train, test)
+    wrong_size = _wrong_size(train)
+    refusal = wrong_size if wish == TURNS else _no_classifier(train, test)
     if wish in (CLASSIFIER, TURNS) and refusal:
-        others = random_features.VERSION if _wrong_size(train) else f"{TURNS} or {random_features.VERSION}"
+        others = random_features.VERSION if wrong_size else f"{TURNS} or {random_features.VERSION}"
         raise UserError(f"--extractor {wish}: {refusal}; use --extractor {others}")
     if wish == random_features.VERSION or refusal:
         if wish == AUTO:
-            remedy = "" if _wrong_size(train) else f"; --extractor {TURNS} trains one that needs no labels"
+            remedy = "" if wrong_size else f"; --extractor {TURNS} trains one that needs no labels"
             announce(f"Extractor: {random_features.VERSION}, because {refusal}{remedy}")
         return _random(train)
     cache = Path(cache or cache_folder() / _FOLDER)

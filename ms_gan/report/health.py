@@ -53,6 +53,11 @@ class Story:
         metrics = self.evaluation["metrics"] if self.evaluation else ()
         return next((m for m in metrics if m["kind"] == kind and m["value"] is not None), None)
 
+    def extractor_kind(self) -> str | None:
+        """Return what kind of extractor the evaluation's features are of, or None where it does not say."""
+        protocol = self.evaluation.get("protocol", {}) if self.evaluation else {}
+        return protocol.get("extractor_facts", {}).get("kind")
+
 
 def smoothed(values: np.ndarray, window: int) -> np.ndarray:
     """Return the mean of the `window` values that end at each place (fewer at the start)."""

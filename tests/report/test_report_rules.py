@@ -212,6 +212,14 @@ def test_precision_and_recall_beside_those_of_real_images(value, looks, variety)
     assert {said[kind].level for kind in ("precision", "recall")} == {"good" if value > 0.56 else "look"}
 
 
+def test_precision_by_turns_says_nothing():
+    found = evaluation(precision=0.8, recall=0.8)
+    facts = {"kind": "classifier of quarter turns", "accuracy": 0.97}
+    said = told(story(evaluation={**found, "protocol": {"extractor_facts": facts}}))
+    assert "recall" in said
+    assert "precision" not in said
+
+
 def test_the_distance_stands_beside_its_floor():
     assert "12.0 (interval 12.0 to 12.0); real images among themselves: 0.100" in (
         told(story(evaluation=evaluation(fid=12.0)))["overall"].text
