@@ -15,7 +15,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Open a binary file that appears under `path` only when the block ends without an error.
 
     The bytes go to a temporary file in the same folder, which is synced to disk and renamed. After an
-    error the temporary file is removed and an older `path` is untouched.
+    error the temporary file is removed and an older `path` is untouched. A link stays one: what it names is written.
 
     Parameters
     ----------
@@ -30,9 +30,10 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     Raises
     ------
     UserError
-        If the folder or file cannot be written (missing permission, full disk, read-only).
+        If the folder or file cannot be written (missing permission, full disk, read-only), or `path` is a device,
+        which a rename would take away from everybody.
     """
-    path = Path(path)
+    path = _target(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ def write_with(path: str | os.PathLike, writer: Callable[[str], None]) -> None:
 
     For libraries that insist on opening the file themselves. The temporary name keeps the suffix of `path`.
     """
-    path = Path(path)
+    path = _target(path)
     temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,6 +82,13 @@ def write_with(path: str | os.PathLike, writer: Callable[[str], None]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _target(path: str | os.PathLike) -> Path:
+    """Return the file to rename to."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise UserError(f"cannot write {path}: it is a device or a pipe; name a file")
+    return Path(os.path.realpath(path) if os.path.islink(path) else path)
 
 
 def sync_folder(folder: Path) -> None:

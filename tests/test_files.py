@@ -1,3 +1,7 @@
+import os
+import stat
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +48,25 @@ def test_file_in_the_way_of_a_folder_is_one_line(tmp_path, write):
     with pytest.raises(UserError, match=r"cannot write .*: (Not a directory|File exists)") as caught:
         write(tmp_path / "file" / "below")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("write", [lambda p: write_atomically(p, "x"), lambda p: write_with(p, lambda name: None)])
+def test_pipes_and_devices_stay_what_they_are(tmp_path, write):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(os.devnull)
+    for name in ("pipe", "link"):
+        with pytest.raises(UserError, match=f"cannot write .*{name}: it is a device or a pipe; name a file"):
+            write(tmp_path / name)
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+    assert stat.S_ISCHR(os.stat(tmp_path / "link").st_mode)
+
+
+def test_link_to_a_file_stays_a_link(tmp_path):
+    (tmp_path / "link").symlink_to("file")
+    write_atomically(tmp_path / "link", "first")
+    write_with(tmp_path / "link", lambda name: Path(name).write_text("second"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "second"
 
 
 def test_permissions_are_those_of_open(tmp_path):

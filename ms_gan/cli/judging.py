@@ -57,6 +57,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from ms_gan.commands.statistics import compare_statistics
 
     if Path(options.source).suffix.lower() == ".npz" or Path(options.extractor).suffix.lower() == ".npz":
+        given = [name for name in ("data", "data_dir", "classes", "config", "require_ascend") if getattr(options, name)]
+        if given:
+            raise UserError(f"--{given[0].replace('_', '-')}: two .npz files are compared as they are; leave it out")
         compare_statistics(options.source, options.extractor, options.json)
         return
     evaluate(

@@ -17,7 +17,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "train",
         help="train a GAN and leave a run folder",
-        description="Train a GAN and leave a run folder with checkpoints, pictures, curves and a GIF.",
+        description="Train a GAN and leave a run folder with checkpoints, pictures, curves, a GIF. *: or the recipe's.",
         usage="ms-gan train [--config NAME|FILE.yaml] [options]   (or: --resume RUN [options])",
         # Wide enough for every option and its help on one line, so that all fit a screen.
         formatter_class=functools.partial(argparse.HelpFormatter, max_help_position=36),
@@ -45,11 +45,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     length.add_argument("--minutes", type=float, metavar="M")
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="run folder (runs/<recipe>-<date-time>)")
-    output.add_argument("--save-every", type=int, metavar="STEPS", help="save the state to resume from (as in the recipe, or each epoch)")
-    output.add_argument("--keep", type=int, metavar="N", help="checkpoints of the networks that are kept (as in the recipe, or all)")
+    output.add_argument("--save-every", type=int, metavar="STEPS", help="save the state to resume from (each epoch*)")
+    output.add_argument("--keep", type=int, metavar="N", help="checkpoints of the networks that are kept (all*)")
     output.add_argument("--keep-best", metavar="MEASURE", help="keep the best networks too, by sliced_wasserstein")
     output.add_argument("--evaluate-every", type=int, metavar="STEPS", help="measure the pictures (never)")
-    output.add_argument("--log-every", type=int, metavar="STEPS", help="log and record the losses (as in the recipe, or 10)")
+    output.add_argument("--log-every", type=int, metavar="STEPS", help="log and record the losses (10*)")
     output.add_argument("--tensorboard", action="store_const", const=True, help="write TensorBoard event files too")
     start = parser.add_argument_group("start")
     start.add_argument("--resume", metavar="RUN", help="go on with a run folder; ends with the same bits")

@@ -122,6 +122,8 @@ def generate(
     check_wish(num * max(1, len(classes)), seed)
     if not all(math.isfinite(scale) for scale in latent_scales):
         raise UserError(f"--latent-scale {' '.join(map(str, latent_scales))}: must be finite numbers")
+    if latent_scales and batch_statistics:
+        raise UserError("--latent-scale: draws by both statistics; leave out --batch-statistics")
     from ms_gan.commands.drawing import draw_images
 
     generator, settings = load_generator(source, config)

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ms_gan.config.schema import DataConfig
 from ms_gan.data.configured import configured_images
-from ms_gan.data.images import ImageSet
+from ms_gan.data.images import ImageSet, make_image_set
 from ms_gan.data.stream import generator_for
 from ms_gan.errors import UserError
 
@@ -113,5 +114,8 @@ def _halves(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
 
 
 def _rows(images: ImageSet, rows: np.ndarray) -> ImageSet:
+    # With a hash of its own: a kept extractor belongs to one half.
     labels = None if images.labels is None else images.labels[rows]
-    return dataclasses.replace(images, images=images.images[rows], labels=labels)
+    return make_image_set(
+        images.images[rows], labels, images.class_names, images.source, Path(images.location), images.notices
+    )

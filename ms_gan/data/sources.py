@@ -108,7 +108,9 @@ def load_images(
     if kind in ("raw", "pictures"):
         images = (load_raw if kind == "raw" else load_pictures)(place, wish)
         return dataclasses.replace(images, notices=notices + images.notices)
-    load = idx.load_mnist if idx.find_mnist(place) else cifar10.load_cifar10
+    # The built-in digits have either's files; a folder may hold both sets.
+    as_mnist = bool(idx.find_mnist(place)) if kind == "builtin" else kind == "mnist"
+    load = idx.load_mnist if as_mnist else cifar10.load_cifar10
     return load(place, wish, kind, notices)
 
 

@@ -98,6 +98,11 @@ class DCGANDiscriminator(nn.Cell):
         Whether all layers have spectral normalisation (Miyato et al. 2018) instead of batch normalisation.
     outputs : int
         Number of logits; more than 1 in a conditional run.
+
+    Raises
+    ------
+    ValueError
+        For `normalise_last` with `spectral`.
     """
 
     def __init__(
@@ -110,6 +115,8 @@ class DCGANDiscriminator(nn.Cell):
         outputs: int = 1,
     ):
         super().__init__()
+        if spectral and normalise_last:
+            raise ValueError("spectral normalisation leaves no batch normalisation; leave out normalise_last")
         k = kit()
         layers: list[nn.Cell] = [k.FromImages()]
         before, size = image.channels, image.size

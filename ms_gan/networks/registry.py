@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import math
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -128,14 +127,15 @@ def _build(cls: Callable[..., nn.Cell], role: str, options: Mapping[str, Any], *
 
 
 def _check_option(where: str, value: Any, parameter: inspect.Parameter) -> None:
-    """Refuse what the annotation does not allow: a `bool`, a `float`, or a tuple of whole numbers from 1."""
+    """Refuse what the annotation does not allow: a `bool`, a `float` from 0 to 1, or a tuple of numbers from 1."""
     if parameter.annotation is bool:
         if not isinstance(value, bool):
             raise UserError(f"{where}: expected true or false, got {value!r}")
         return
     if parameter.annotation is float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise UserError(f"{where}: expected a number such as {parameter.default}, got {value!r}")
+        # Slopes and momenta: beyond, the kits' layers would not even agree with each other.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise UserError(f"{where}: expected a number from 0 to 1, such as {parameter.default}, got {value!r}")
         return
     entries = typing.get_args(parameter.annotation)
     count = None if Ellipsis in entries else len(entries)

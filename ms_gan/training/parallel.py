@@ -57,7 +57,8 @@ class Worker(Alone):
         self.rank, self.size, self._timed = rank, size, timed
         self._add_up = ops.AllReduce()
         self._send = ops.Broadcast(0)
-        self._asked, self._stop, self._seconds = -1, False, 0.0
+        self._asked, self._stop = -1, False
+        self._seconds: float | None = None
 
     def rows(self, count: int) -> slice:
         """Return which of `count` images of a batch are this worker's."""
@@ -72,7 +73,7 @@ class Worker(Alone):
         """Return worker 0's time, as it was when it was last asked for; its own where the length is in steps."""
         if not self._timed:
             return seconds
-        if step % ASK_EVERY == 0:
+        if step % ASK_EVERY == 0 or self._seconds is None:
             self._seconds = self.from_first([seconds])[0]
         return self._seconds
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from run_folders import copy_run
 
 from ms_gan.data.digits import render_digits
@@ -174,8 +175,6 @@ def test_other_data_than_those_of_the_training_are_noted(command, finished, tmp_
 
 
 def test_pictures_without_a_held_out_part_are_halved(command, tmp_path):
-    from PIL import Image
-
     images, _ = render_digits(60, 5)
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -186,6 +185,19 @@ def test_pictures_without_a_held_out_part_are_halved(command, tmp_path):
     assert outcome.status == 0, outcome.stderr
     assert "no held-out part" in outcome.stdout
     assert "30 generated against 30 real images" in outcome.stdout
+
+
+def test_a_half_of_a_folder_has_a_hash_of_its_own(tmp_path):
+    from ms_gan.commands.references import load_real_images
+    from ms_gan.config.schema import DataConfig
+
+    for number, image in enumerate(render_digits(12, 5)[0]):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    data = DataConfig(source="pictures", folder=str(tmp_path))
+    one, again, other = (load_real_images(data, None, lambda line: None, seed) for seed in (1, 1, 2))
+    assert one.train.sha256 == again.train.sha256
+    # By it an extractor is kept, which must not have been trained on the reference.
+    assert len({one.train.sha256, one.reference.sha256, other.train.sha256, one.seen.sha256}) == 4
 
 
 @pytest.mark.parametrize(

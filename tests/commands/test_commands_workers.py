@@ -233,3 +233,11 @@ def test_shares_make_up_the_batch_and_one_worker_changes_nothing(mindspore_cpu):
     assert np.array_equal(run.stream.part(Alone().rows(8)).batch(3), whole)
     assert averaged(run.players.generator_optimizer) is run.players.generator_optimizer
     assert kit() is batch_last
+
+
+def test_the_clock_of_workers_goes_on_between_two_questions_after_a_resume(mindspore_cpu, monkeypatch):
+    from ms_gan.training.parallel import Worker
+
+    worker = Worker(0, 2, timed=True)
+    monkeypatch.setattr(worker, "from_first", lambda numbers: numbers)
+    assert [worker.seconds(step, 600.0 + step) for step in (7, 8, 9, 10, 11)] == [607.0, 607.0, 607.0, 610.0, 610.0]

@@ -80,9 +80,13 @@ def test_recognises_what_a_folder_holds(tmp_path, monkeypatch, kind, write):
 def test_a_folder_with_two_sets_gives_the_preferred_one(tmp_path):
     write_mnist(tmp_path / "mine")
     write_cifar(tmp_path / "mine")
-    assert load_images(folder=tmp_path / "mine").source == "mnist"
-    assert load_images(folder=tmp_path / "mine", prefer="cifar10").source == "cifar10"
-    assert load_images("cifar10", folder=tmp_path / "mine").source == "cifar10"
+
+    def taken(*words, **options):
+        images = load_images(*words, folder=tmp_path / "mine", **options)
+        return images.source, images.images.shape[1:]
+
+    assert taken() == taken("mnist") == ("mnist", (1, 28, 28))
+    assert taken(prefer="cifar10") == taken("cifar10") == ("cifar10", (3, 32, 32))
 
 
 def test_folders_without_data_are_refused(tmp_path):

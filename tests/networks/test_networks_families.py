@@ -172,8 +172,19 @@ def test_options_take_effect():
         ("mlp", {"slope": 0.1}, "generator option: unknown name 'slope'"),
         ("dense", {"momentun": 0.8}, "did you mean momentum?"),
         ("dense", {"momentum": 2}, "momentum"),
-        ("dense", {"momentum": "high"}, "generator option momentum: expected a number such as 0.8, got 'high'"),
-        ("wgan", {"slope": None}, "generator option slope: expected a number such as 0.2, got None"),
+        (
+            "dense",
+            {"momentum": "high"},
+            "generator option momentum: expected a number from 0 to 1, such as 0.8, got 'high'",
+        ),
+        ("wgan", {"slope": None}, "generator option slope: expected a number from 0 to 1, such as 0.2, got None"),
+        ("wgan", {"slope": -0.2}, "generator option slope: expected a number from 0 to 1, such as 0.2, got -0.2"),
+        ("wgan", {"slope": 1.5}, "generator option slope: expected a number from 0 to 1, such as 0.2, got 1.5"),
+        (
+            "wgan",
+            {"slope": float("nan")},
+            "generator option slope: expected a number from 0 to 1, such as 0.2, got nan",
+        ),
         ("wgan", {"widths": [8, 8, 8]}, "expected 4 whole numbers from 1, such as [128, 128, 64, 32], got [8, 8, 8]"),
         ("wgan", {"widths": []}, "expected 4 whole numbers"),
         ("dcgan", {"widths": []}, "expected one or more whole numbers from 1"),
@@ -214,5 +225,7 @@ def test_dcgan_judge_normalises_its_last_block_only_when_asked():
 
     assert normalised() == [32, 64, 128, 128]
     assert normalised(normalise_last=True) == [32, 64, 128, 128, 64]
+    with pytest.raises(UserError, match="leaves no batch normalisation; leave out normalise_last"):
+        normalised(normalise_last=True, spectral=True)
     with pytest.raises(UserError, match="normalise_last: expected true or false, got 1"):
         normalised(normalise_last=1)
