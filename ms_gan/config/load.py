@@ -35,15 +35,18 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in config_folder().glob("*.yaml"))
 
 
-def load_config(name: str, settings: Iterable[str] = (), overrides: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    name: str, settings: Iterable[str] | Mapping[str, Any] = (), overrides: Mapping[str, Any] | None = None
+) -> Config:
     """Load a recipe by name, or a YAML file by path, and lay the command line over it.
 
     Parameters
     ----------
     name : str
         A recipe's name (see :func:`recipe_names`) or the path of a YAML file.
-    settings : iterable of str
-        ``key=value`` texts with dotted keys, for example ``objective.clip=0.01``; values are YAML.
+    settings : iterable of str, or mapping
+        ``key=value`` texts with dotted keys, for example ``objective.clip=0.01``; values are YAML. Or dotted keys and
+        values; None is a value.
     overrides : mapping, optional
         Dotted keys and values that win over all else; None values are ignored.
 
@@ -65,10 +68,12 @@ def load_config(name: str, settings: Iterable[str] = (), overrides: Mapping[str,
         raise UserError(f"{error} (in {name} or on the command line)") from None
 
 
-def overlay(values: dict[str, Any], settings: Iterable[str], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay ``key=value`` texts, then dotted keys, over nested mappings; None in `overrides` is passed over."""
+def overlay(
+    values: dict[str, Any], settings: Iterable[str] | Mapping[str, Any], overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lay `settings`, then `overrides`, over nested mappings, as :func:`load_config` takes them."""
     values = dict(values)
-    dotted = [_split_setting(text) for text in settings]
+    dotted = list(settings.items()) if isinstance(settings, Mapping) else [_split_setting(text) for text in settings]
     dotted += [(key, value) for key, value in overrides.items() if value is not None]
     for key, value in dotted:
         _set(values, key, value)
@@ -135,10 +140,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, but a key that comes twice in a mapping is refused: it would drop the first silently."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        # One that is no scalar cannot be hashed, which is refused later.
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            name = (key.tag, key.value)
+            if name in lines:
+                problem = f"the key {key.value!r:.60} is in line {lines[name]} already; remove one of them"
+                raise yaml.composer.ComposerError(problem=problem, problem_mark=key.start_mark)
+            lines[name] = key.start_mark.line + 1
+        return node
+
+
 def _parse_yaml(content: bytes | str, where: str) -> Any:
     try:
         _check_tokens(content, where)
-        return yaml.safe_load(content)
+        return yaml.load(content, _Loader)
     # Beside its own errors PyYAML lets those of its readers of numbers, dates and truth values through.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)

@@ -55,6 +55,11 @@ def test_text_round_trip(tmp_path_factory, title, folder, options):
         ("seed: !!bool maybe", "not readable as YAML: 'maybe'"),
         ("seed: !!timestamp soon", "not readable as YAML"),
         ("seed: 2020-13-45", "not readable as YAML"),
+        ("seed: 1\ndata:\n  size: 8\nseed: 2", "not readable as YAML in line 4: the key 'seed' is in line 1 already"),
+        ("data:\n  size: 8\n  size: 9", "in line 3: the key 'size' is in line 2 already; remove one of them"),
+        ("data: {size: 8, 'size': 9}", "in line 1: the key 'size' is in line 1 already"),
+        ("<<: {seed: 1, seed: 2}", "the key 'seed'"),
+        ("x" * 900 + ": 1\n" + "x" * 900 + ": 2", f"the key '{'x' * 59} is in line 1 already"),
         ("[" * 60_000, "nested more than 20 deep"),
         ("- " * 30_000, "nested more than 20 deep"),
         ("x: &a [1, 1]\ny: [*a, *a]", "YAML aliases (*name) are not accepted"),
@@ -79,6 +84,16 @@ def test_alias_bomb_is_refused_at_once(tmp_path):
         load_config("mlp", settings=["title=[&a [x], *a]"])
 
 
+def test_a_key_twice_is_refused_on_the_command_line_too():
+    with pytest.raises(UserError, match=r"--set generator\.options=.*: the key 'widths' is in line 1 already"):
+        load_config("mlp", settings=["generator.options={widths: [8], widths: [9]}"])
+
+
+def test_a_key_is_the_same_in_two_sections(tmp_path):
+    path = _write(tmp_path, content="generator: {name: mlp}\ndiscriminator: {name: mlp}\n")
+    assert load_config(path).generator.name == "mlp"
+
+
 def test_base_is_laid_below(tmp_path):
     _write(tmp_path, "lower.yaml", "base: mlp\nbatch_size: 32\nsteps: 7\ndata: {images_per_epoch: 640}\n")
     config = load_config(_write(tmp_path, "upper.yaml", "base: lower.yaml\ndata: {split: test}\nseed: 3\n"))
@@ -91,6 +106,13 @@ def test_command_line_wins_over_file_over_default(tmp_path):
     path = _write(tmp_path, content="base: mlp\nbatch_size: 32\nlog_every: 5\n")
     config = load_config(path, settings=["batch_size=16"], overrides={"seed": 9, "mode": None})
     assert (config.batch_size, config.log_every, config.seed, config.mode, config.epochs) == (16, 5, 9, "graph", 12)
+
+
+def test_none_is_a_value_of_settings_and_none_of_overrides():
+    assert load_config("wgan").objective.clip is not None
+    assert load_config("wgan", {"objective.clip": None}).objective.clip is None
+    assert load_config("wgan", ["objective.clip=null"]).objective.clip is None
+    assert load_config("wgan", overrides={"objective.clip": None}) == load_config("wgan")
 
 
 def test_lengths_replace_each_other(tmp_path):
