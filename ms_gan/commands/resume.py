@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ms_gan.config import Config, build_config, to_mapping
+from ms_gan.config.difference import differences
 from ms_gan.config.load import overlay
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
@@ -44,15 +45,9 @@ def merge_resumed(stored: Config, settings: Iterable[str], overrides: dict[str, 
         If a setting would change that the bits depend on; the line shows old and new values.
     """
     changed = build_config(overlay(to_mapping(stored), settings, overrides))
-    before, after = _flat(to_mapping(stored)), _flat(to_mapping(changed))
-    differences = [
-        f"{key}: {before.get(key)} -> {after.get(key)}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key) and key not in _FREE
-    ]
-    if differences:
+    if different := differences(stored, changed, _FREE):
         raise UserError(
-            f"--resume: these settings cannot change in a run that has begun: {'; '.join(differences)}; "
+            f"--resume: these settings cannot change in a run that has begun: {different}; "
             "leave them, or start a new run (checkpoints go in with --init-generator and --init-discriminator)"
         )
     return changed
@@ -89,10 +84,3 @@ def data_digest(run: RunFolder, announce: Callable[[str], None]) -> str:
         if found is None:
             raise
         return found[1]["data"]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
-    return flat

@@ -9,21 +9,18 @@ from typing import Any
 from ms_gan.commands.evaluate import evaluate
 from ms_gan.commands.report import draw_walk
 from ms_gan.commands.sweep_file import Sweep, read_sweep
+from ms_gan.commands.sweep_folder import begin, go_on
 from ms_gan.commands.train import resume, train
 from ms_gan.errors import TrainingDiverged, UserError
-from ms_gan.files import write_atomically
 from ms_gan.report import write_comparison, write_report
 from ms_gan.runs.folder import RunFolder
 from ms_gan.training.plan import Plan
-
-_FILE = "sweep.yaml"
 
 
 @dataclass(frozen=True)
 class _Options:
     """What every run of a sweep gets."""
 
-    overrides: dict[str, Any]
     device: dict[str, Any]
     announce: Callable[[str], None]
 
@@ -42,12 +39,13 @@ def sweep(
     Parameters
     ----------
     file : path-like, optional
-        The sweep, see :func:`ms_gan.commands.sweep_file.read_sweep`; None: the one that `out` was begun with.
+        The sweep, see :func:`ms_gan.commands.sweep_file.read_sweep`; None: go on with the one that `out` holds.
     out : path-like, optional
         The folder; one run folder in it for each run. One with the same sweep in it is gone on with. None:
         runs/sweep-<name>-<date-time>.
     overrides : dict, optional
-        Settings for all runs, by dotted keys, such as ``{"data.folder": "DIR"}``.
+        Settings for all runs, by dotted keys, such as ``{"data.folder": "DIR"}``. Without `file` only where the data
+        are now can differ from what the sweep was begun with.
     device, require_ascend
         As for :func:`ms_gan.train`.
     announce : callable
@@ -67,10 +65,16 @@ def sweep(
     TrainingDiverged
         If a run diverged; the others were trained all the same.
     """
-    folder, path = _place(file, out)
-    plan = read_sweep(path, overrides or {})
-    _claim(folder, path)
-    options = _Options(overrides or {}, {"device": device, "require_ascend": require_ascend}, announce)
+    if file is not None:
+        folder = Path(out or Path("runs") / f"sweep-{Path(file).stem}-{datetime.now():%Y%m%d-%H%M%S}")
+        plan = read_sweep(Path(file), overrides or {})
+        begin(folder, plan)
+    elif out is not None:
+        folder = Path(out)
+        plan = go_on(folder, overrides or {}, announce)
+    else:
+        raise UserError("sweep: name a .yaml file, or with --resume the folder of a sweep")
+    options = _Options({"device": device, "require_ascend": require_ascend}, announce)
     diverged = []
     for number, name in enumerate(plan.runs, 1):
         announce(f"--- {number} of {len(plan.runs)}: {name}, {folder / name}")
@@ -90,39 +94,19 @@ def sweep(
     return page
 
 
-def _place(file: str | Path | None, out: str | Path | None) -> tuple[Path, Path]:
-    """Return the folder of the sweep and its file."""
-    if file is None:
-        if out is None:
-            raise UserError("sweep: name a .yaml file, or with --resume the folder of a sweep")
-        if not (Path(out) / _FILE).is_file():
-            raise UserError(f"--resume {out}: holds no {_FILE}, so it is no sweep")
-        return Path(out), Path(out) / _FILE
-    folder = out or Path("runs") / f"sweep-{Path(file).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-    return Path(folder), Path(file)
-
-
-def _claim(folder: Path, path: Path) -> None:
-    """Keep the sweep's file in its folder, or refuse the folder of another one."""
-    kept, content = folder / _FILE, path.read_bytes()
-    if kept.exists() and kept.read_bytes() != content:
-        raise UserError(f"--out {folder}: holds another sweep ({kept} differs from {path}); name another folder")
-    if not kept.exists():
-        write_atomically(kept, content)
-
-
 def _finish(plan: Sweep, name: str, folder: Path, options: _Options) -> None:
     """Train, resume or pass over a run, and evaluate it if that is wanted and not done yet."""
+    config = plan.runs[name]
+    data = {"source": config.data.source, "folder": config.data.folder}
     if not RunFolder(folder).config_file.exists():
-        train(plan.runs[name], out=str(folder), **options.device)
+        train(config, out=str(folder), **options.device)
     elif not _complete(RunFolder(folder)):
-        where = {key: value for key, value in options.overrides.items() if key in ("data.folder", "data.source")}
+        where = {f"data.{key}": value for key, value in data.items()}
         resume(str(folder), overrides=where, **options.device)
     else:
         options.announce("complete")
     run = RunFolder(folder)
     if plan.evaluate and not list(run.evaluations.glob(f"{run.generator_file().stem}-*.json")):
-        data = {"folder": options.overrides.get("data.folder"), "source": options.overrides.get("data.source")}
         evaluate(folder, num=plan.evaluate, data=data, announce=options.announce, **options.device)
 
 

@@ -1,15 +1,16 @@
-"""The file of a sweep: which runs, and what each changes."""
+"""The file of a sweep, which says what each run changes, and the kept one, which holds every configuration whole."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ms_gan.config import Config, load_config
+from ms_gan.config import Config, build_config, load_config, to_mapping
 from ms_gan.config.load import read_yaml
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
+from ms_gan.runs.sealed import read_sealed, write_sealed
 
 _KEYS = ("base", "set", "runs", "evaluate")
 _RUN_KEYS = ("name", "config", "set")
@@ -37,7 +38,7 @@ def read_sweep(path: Path, overrides: Mapping[str, Any]) -> Sweep:
         A YAML file: `base` (a recipe, or a .yaml file beside it), `set` (settings of all runs), `runs` (a list, each
         with a `name`, and a `config` of its own or settings to `set`, or both), `evaluate` (a number of images).
     overrides : mapping
-        Dotted settings that win over those of the file.
+        Dotted settings that win over those of the file; None values are ignored.
 
     Raises
     ------
@@ -45,6 +46,25 @@ def read_sweep(path: Path, overrides: Mapping[str, Any]) -> Sweep:
         If the file cannot be read, holds an unknown key, or a run cannot be built.
     """
     values = read_yaml(path)
+    return _sweep(path, values, lambda where, entry: _config(path, where, values, entry, overrides))
+
+
+def write_kept(path: Path, sweep: Sweep) -> None:
+    """Write a sweep with the whole configuration of every run, so that it depends on no other file and no option."""
+    runs = [{"name": name, "config": to_mapping(config)} for name, config in sweep.runs.items()]
+    try:
+        write_sealed(path, {"runs": runs, "evaluate": sweep.evaluate})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: cannot keep a setting that is no number, text or list of them: {error}") from None
+
+
+def read_kept(path: Path) -> Sweep:
+    """Read what :func:`write_kept` wrote; what is damaged raises UserError."""
+    return _sweep(path, read_sealed(path), _whole)
+
+
+def _sweep(path: Path, values: dict[str, Any], config_of: Callable[[str, dict], Config]) -> Sweep:
+    """Check what a file of a sweep holds; `config_of` takes the place of a run, for messages, and its entry."""
     _known(values, _KEYS, f"{path}")
     entries = values.get("runs")
     if not isinstance(entries, list) or not 2 <= len(entries) <= _MOST_RUNS:
@@ -60,7 +80,7 @@ def read_sweep(path: Path, overrides: Mapping[str, Any]) -> Sweep:
             raise UserError(f"{where}: name: {name!r} cannot name a folder; take letters, digits and . _ = + -")
         if name in runs:
             raise UserError(f"{where}: the name {name!r} is taken; give every run its own")
-        runs[name] = _config(path, where, values, entry, overrides)
+        runs[name] = config_of(where, entry)
     evaluate = values.get("evaluate")
     if evaluate is not None and not (type(evaluate) is int and _FEWEST <= evaluate <= _MOST_IMAGES):
         raise UserError(f"{path}: evaluate: {evaluate!r} is no number of images from {_FEWEST} to {_MOST_IMAGES:,}")
@@ -72,9 +92,19 @@ def _config(path: Path, where: str, values: dict, entry: dict, overrides: Mappin
     if not isinstance(base, str):
         raise UserError(f"{where}: name a recipe with config:, or one for all with base: at the top")
     beside = path.parent / base
-    changes = _settings(values, str(path)) | _settings(entry, where) | dict(overrides)
+    changes = _settings(values, str(path)) | _settings(entry, where)
     try:
-        return load_config(str(beside) if beside.is_file() else base, overrides=changes)
+        return load_config(str(beside) if beside.is_file() else base, changes, overrides)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _whole(where: str, entry: dict) -> Config:
+    config = entry.get("config")
+    if not isinstance(config, dict):
+        raise UserError(f"{where}: config: expected the settings of the run")
+    try:
+        return build_config(config)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 

@@ -1,0 +1,104 @@
+"""The folder of a sweep: it keeps every run as it was asked for, and goes on with nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ms_gan.commands.resume import data_digest
+from ms_gan.commands.sweep_file import Sweep, read_kept, write_kept
+from ms_gan.config import build_config, to_mapping
+from ms_gan.config.difference import differences
+from ms_gan.config.load import overlay
+from ms_gan.data.configured import configured_images
+from ms_gan.errors import UserError
+from ms_gan.runs.folder import RunFolder
+
+_KEPT = "sweep.json"
+_WHERE = ("data.source", "data.folder")
+
+
+def begin(folder: Path, sweep: Sweep) -> None:
+    """Keep a sweep in its folder, or refuse a folder that holds other runs.
+
+    Raises
+    ------
+    UserError
+        If the folder holds another sweep, or runs of which nobody knows how they were asked for.
+    """
+    kept = folder / _KEPT
+    if kept.exists():
+        if difference := _difference(read_kept(kept), sweep):
+            raise UserError(
+                f"--out {folder}: holds another sweep ({difference}); go on with that by --resume {folder}, or name "
+                "another folder"
+            )
+        return
+    if begun := [name for name in sweep.runs if RunFolder(folder / name).config_file.exists()]:
+        raise UserError(f"--out {folder}: holds runs already ({', '.join(begun)}), but no {_KEPT}; name another folder")
+    write_kept(kept, sweep)
+
+
+def go_on(folder: Path, overrides: dict[str, Any], announce: Callable[[str], None]) -> Sweep:
+    """Return the sweep that a folder was begun with.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the sweep.
+    overrides : dict
+        Dotted settings; only where the data are now may differ, and is kept from then on.
+    announce : callable
+        Takes lines about the data.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no sweep, a setting would change its runs, or the data are not those of the runs begun.
+    """
+    if not (folder / _KEPT).is_file():
+        raise UserError(
+            f"--resume {folder}: holds no {_KEPT}: it is no sweep, or one of an older version, whose runs go on one by "
+            "one with ms-gan train --resume RUN"
+        )
+    kept = read_kept(folder / _KEPT)
+    runs = {name: build_config(overlay(to_mapping(config), (), overrides)) for name, config in kept.runs.items()}
+    for name, config in runs.items():
+        if difference := differences(kept.runs[name], config, _WHERE):
+            raise UserError(
+                f"--resume {folder}: these settings of {name} cannot change in a sweep that has begun: {difference}; "
+                "leave them, or begin another sweep"
+            )
+    if runs != kept.runs:
+        kept = _moved(folder, kept, Sweep(runs, kept.evaluate), announce)
+    return kept
+
+
+def _moved(folder: Path, kept: Sweep, moved: Sweep, announce: Callable[[str], None]) -> Sweep:
+    """Keep where the data are now, if they are those that the runs so far have seen."""
+    places = {(config.data.source, config.data.folder) for config in kept.runs.values()}
+    if len(places) > 1:
+        told = ", ".join(sorted(f"{source} from {place or 'the cache'}" for source, place in places))
+        raise UserError(f"--resume {folder}: its runs take different data ({told}); leave out --data and --data-dir")
+    seen = set()
+    for name, config in moved.runs.items():
+        run = RunFolder(folder / name)
+        if run.config_file.exists() and config.data not in seen:
+            seen.add(config.data)
+            images = configured_images(config.data, announce)
+            if images.sha256 != data_digest(run, announce):
+                raise UserError(
+                    f"--resume {folder}: the data at {images.location} are not those that {name} began with; give "
+                    "their folder with --data-dir"
+                )
+    write_kept(folder / _KEPT, moved)
+    return moved
+
+
+def _difference(kept: Sweep, asked: Sweep) -> str:
+    """Return in what `asked` differs first, in a few words; empty if in nothing."""
+    if list(kept.runs) != list(asked.runs):
+        return f"runs: {', '.join(kept.runs)} -> {', '.join(asked.runs)}"
+    for name, config in kept.runs.items():
+        if difference := differences(config, asked.runs[name]):
+            return f"{name}: {difference}"
+    return "" if kept.evaluate == asked.evaluate else f"evaluate: {kept.evaluate} -> {asked.evaluate}"
