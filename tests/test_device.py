@@ -313,6 +313,16 @@ def test_condensed_error_is_one_short_line(text):
     assert len(line.splitlines()) <= 1
 
 
+def test_a_stopped_run_imports_no_mindspore_for_its_last_words():
+    # Seconds in which the user waits, and in which a second Ctrl-C would end in a traceback.
+    code = (
+        "import sys; from ms_gan.commands.signals import Phase; from ms_gan.runs.folder import RunFolder; "
+        "assert ' train --resume here' in Phase(RunFolder('here')).words() and Phase().words(); "
+        "sys.exit('mindspore' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_nothing_imports_mindspore_before_the_device_is_chosen():
     # MindSpore reads its settings when it is imported: too early, and every step takes two to four times as long.
     names = ("train", "ready", "compare", "profile", "evaluate", "generate", "export", "self_test", "sweep", "report")

@@ -6,6 +6,7 @@ import time
 
 from ms_gan.commands.disk import describe_disk
 from ms_gan.commands.finite import NotFinite
+from ms_gan.commands.hints import resume_hint
 from ms_gan.commands.job import Job
 from ms_gan.commands.mending import restore
 from ms_gan.commands.notes import note_events
@@ -14,7 +15,7 @@ from ms_gan.commands.recording import Recorder
 from ms_gan.commands.sharing import Leader, lead, release, stopping
 from ms_gan.commands.show import animate, plot
 from ms_gan.commands.signals import noted_signals
-from ms_gan.commands.telling import describe_run, resume_hint, summarise_run
+from ms_gan.commands.telling import describe_run, summarise_run
 from ms_gan.data.stream import data_seed
 from ms_gan.errors import Interrupted, TrainingDiverged
 from ms_gan.networks import ImageShape

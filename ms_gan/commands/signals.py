@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from ms_gan.commands.hints import resume_hint
 from ms_gan.errors import Interrupted
 from ms_gan.runs.folder import RunFolder
 
@@ -22,8 +23,6 @@ class Phase:
 
     def words(self) -> str:
         """Return the line that says what is lost and how to go on."""
-        from ms_gan.commands.telling import resume_hint
-
         if self.run is None:
             return "stopped before the first step; there is nothing to resume yet, start again"
         return (

@@ -1,15 +1,12 @@
 """What a training run says of itself before its first step and after its last."""
 
 import resource
-import shlex
-import shutil
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ms_gan.commands.console import Console, duration
+from ms_gan.commands.hints import command_line
 from ms_gan.commands.job import Job
 from ms_gan.commands.lines import reading_of
 from ms_gan.commands.recording import Recorder
@@ -70,17 +67,3 @@ def _timing(recorder: Recorder, wall: float, peak: float) -> dict[str, Any]:
         "seconds_beside_training": shares,
         "peak_gb": round(peak, 3),
     }
-
-
-def resume_hint(run: RunFolder, *more: str) -> str:
-    """Return how a run is gone on with, as a piece of text."""
-    return f"Go on with: {command_line(['train', '--resume', str(run.path), *more])}"
-
-
-def command_line(arguments: list[str]) -> str:
-    """Return a command line that works as it is pasted: with ms-gan where it is installed for this Python."""
-    beside = Path(sys.executable).parent / "ms-gan"
-    program = "python -m ms_gan"
-    if beside.exists():
-        program = "ms-gan" if shutil.which("ms-gan") == str(beside) else shlex.quote(str(beside))
-    return f"{program} {shlex.join(arguments)}"

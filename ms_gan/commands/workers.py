@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ms_gan.commands.following import LogFollower, last_lines
+from ms_gan.commands.hints import resume_hint
 from ms_gan.commands.launch import Launch
 from ms_gan.commands.preparing import check_measures, check_split
 from ms_gan.commands.resume import merge_resumed, stored_config
@@ -126,8 +127,6 @@ def _watch(launcher: subprocess.Popen, folder: Path, launch: Launch, received: l
 
 def _end(status: int, folder: Path, launch: Launch, run: RunFolder, received: list[int]) -> None:
     """Raise what a worker ended with; nothing where all is well."""
-    from ms_gan.commands.telling import resume_hint
-
     errors = [note for note in _notes(folder).values() if note.get("error")]
     for name, kind in ENDINGS.items():
         for note in (note for note in errors if note["error"] == name):
