@@ -62,7 +62,7 @@ def test_both_steps_compare_the_real_images_of_the_step(shared, mode):
     assert record["penalty"] > 0
 
 
-# r3gan_horses, in test_training_modes.py, has pairs too.
+# r3gan_horses, slow in test_training_modes.py, has pairs too.
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["mlp", "wgan_gp"])
 def test_same_bits_in_both_modes(recipe):
