@@ -69,9 +69,10 @@ def mend_complete(job: Job, state: State) -> None:
 
 
 def _finish_pictures(run: RunFolder, state: Path) -> None:
-    """Draw curves and GIF of a complete run, and write its page, where it was killed before it did so."""
+    """Draw curves and GIF of a complete run, and write its page, where they are older than its end or its settings."""
     pictures = (run.losses_picture, run.animation, run.report)
-    if any(not path.exists() or path.stat().st_mtime < state.stat().st_mtime for path in pictures):
+    since = max(path.stat().st_mtime for path in (state, run.config_file))
+    if any(not path.exists() or path.stat().st_mtime < since for path in pictures):
         plot(run)
         animate(run)
         write_report(run)

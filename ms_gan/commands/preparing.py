@@ -15,6 +15,7 @@ from ms_gan.device import DeviceChoice, activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.names import unknown_name
+from ms_gan.pictures.grid import check_grid
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def prepare(config: Config, options: TrainOptions, announce: Callable[[str], obj
     choice = choose_device(options.device, require_ascend=options.require_ascend, announce=announce)
     images = configured_images(config.data, announce)
     config, stream = fitted(config, images)
+    # Before anything is made: film and page are drawn at the very end of a run.
+    check_grid(config.samples.rows, config.samples.columns, config.data.size)
     activate(choice)
     return Prepared(config, images, stream, choice)
 
@@ -106,5 +109,11 @@ def build(config: Config, batches_per_epoch: int) -> tuple[Config, Any, Any]:
         if section.schedule != "constant" and section.lr_steps is None:
             # Written down, so that a longer run that is resumed keeps the schedule that it began with.
             config = dataclasses.replace(config, **{role: dataclasses.replace(section, lr_steps=horizon)})
-    players = build_players(config, ImageShape(config.data.channels, config.data.size))
+    try:
+        players = build_players(config, ImageShape(config.data.channels, config.data.size))
+    except MemoryError:
+        raise UserError(
+            "the networks do not fit into memory; make them smaller, by latent.size, generator.options and "
+            "discriminator.options"
+        ) from None
     return config, players, make_plan(config, batches_per_epoch)

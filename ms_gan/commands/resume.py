@@ -1,5 +1,6 @@
 """Going on with a run: what was asked of it, and which settings may change."""
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -51,6 +52,13 @@ def merge_resumed(stored: Config, settings: Iterable[str], overrides: dict[str, 
             "leave them, or start a new run (checkpoints go in with --init-generator and --init-discriminator)"
         )
     return changed
+
+
+def redrawn(stored: Config, changed: Config) -> Config:
+    """Return what was asked of a complete run, with what `changed` has else for its curves, film and page."""
+    samples = dataclasses.replace(stored.samples, seconds_per_frame=changed.samples.seconds_per_frame)
+    texts = {key: getattr(changed, key) for key in ("title", "source", "reading")}
+    return dataclasses.replace(stored, samples=samples, **texts)
 
 
 def stored_config(path: str, announce: Callable[[str], None]) -> tuple[RunFolder, Config]:

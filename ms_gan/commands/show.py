@@ -1,5 +1,6 @@
 """`ms-gan plot` and `ms-gan animate`: pictures of a run that is there, finished or not. No MindSpore needed."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ms_gan.errors import UserError
 from ms_gan.files import write_atomically
 from ms_gan.pictures.animation import choose_frames, save_gif
 from ms_gan.pictures.curves import read_loss_texts, save_curves, save_scatter
-from ms_gan.pictures.grid import save_labelled
+from ms_gan.pictures.grid import MOST_PIXELS, save_labelled
 from ms_gan.pictures.panels import kind_of
 from ms_gan.runs.folder import RunFolder
 from ms_gan.training.plan import Plan
@@ -19,7 +20,6 @@ _MOST_FRAMES = 120
 _MOST_SECONDS = 40.0
 # Noisy early grids compress badly; 64 greys are at most 2 of 255 off and take a quarter less.
 _GREYS = 64
-_MOST_PIXELS = 1 << 26
 
 
 def plan_of(run: RunFolder) -> Plan:
@@ -42,7 +42,7 @@ def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
     Path
         The picture.
     """
-    if not isinstance(source, RunFolder) and not (Path(source) / "config.yaml").exists():
+    if not isinstance(source, RunFolder) and not os.path.exists(RunFolder(source).config_file):
         folder = Path(source)
         target = Path(out or folder / "losses.png")
         save_curves(target, read_loss_texts(folder), title=f"Losses in {folder}", kind="gan")
@@ -133,7 +133,7 @@ def read_picture(path: Path) -> np.ndarray:
             # Reads every checksum of a PNG file; decoding alone passes over that of the pixels.
             picture.verify()
         with Image.open(path) as picture:
-            if picture.width * picture.height > _MOST_PIXELS:
+            if picture.width * picture.height > MOST_PIXELS:
                 raise UserError(f"{path}: is too large for a grid picture")
             array = np.asarray(picture.convert("L" if picture.mode in ("L", "1") else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -157,7 +157,7 @@ def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:
     """Draw both losses as points, as recipe 5 does; arguments and result as for :func:`plot`, scatter.png."""
     folder = source.path if isinstance(source, RunFolder) else Path(source)
     run = RunFolder(folder)
-    records = run.history() if run.config_file.exists() else read_loss_texts(folder)
+    records = run.history() if os.path.exists(run.config_file) else read_loss_texts(folder)
     columns = {key: _column(records, key, folder) for key in ("d_loss", "g_loss", "step")}
     target = Path(out or folder / "scatter.png")
     save_scatter(target, columns["d_loss"], columns["g_loss"], steps=columns["step"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ms_gan.commands.console import Console
 from ms_gan.commands.environment import describe_environment
 from ms_gan.commands.preparing import Prepared, TrainOptions, build, check_measures, prepare
-from ms_gan.commands.resume import data_digest, merge_resumed, stored_config
+from ms_gan.commands.resume import data_digest, merge_resumed, redrawn, stored_config
 from ms_gan.commands.signals import Phase, ending_signals
 from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config, build_config, config_text, load_config
@@ -172,6 +172,9 @@ def _run_resumed(
         if plan.done(position.step, position.seconds):
             console.line(f"{run.path}: complete after {position.step:,} steps, nothing to do; give a larger --epochs")
             release(worker)
+            if (drawn := redrawn(stored, config)) != stored:
+                console.line("Drawn again, as settings of the pictures have changed")
+                run.write_config(drawn)
             mend_complete(job, state)
             return run
         load_state(state, players)
@@ -214,6 +217,7 @@ def dry_run(config: Config) -> str:
     """Return the whole configuration and what a run with it would do and take, without data or device."""
     from ms_gan.commands.disk import describe_disk
     from ms_gan.commands.summary import image_shape
+    from ms_gan.pictures.grid import check_grid
 
     check_measures(config)
     check_tensorboard(config)
@@ -227,6 +231,7 @@ def dry_run(config: Config) -> str:
     shape = image_shape(config)
     sized = dataclasses.replace(config, data=dataclasses.replace(config.data, size=shape.size, channels=shape.channels))
     images = config.data.images_per_epoch or _usual_images(config)
+    check_grid(config.samples.rows, config.samples.columns, shape.size)
     completed, players, plan = build(sized, max(1, images // config.batch_size))
     return (
         f"{config_text(config)}\n"

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from ms_gan.config.schema import Config, OptimizerConfig
+from ms_gan.config.schema import SHORTEST_FRAME, Config, OptimizerConfig
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 
@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 _LENGTHS = ("epochs", "steps", "minutes")
 _LARGEST = 2**53
+# Far beyond any GAN; a layer between two such lengths is 1 GB of weights, and Adam keeps it three times.
+_WIDEST = 16_384
 _TYPE_NAMES = {
     int: "a whole number",
     float: "a number",
@@ -113,7 +115,11 @@ def _scalar(hint: type, value: Any, where: str) -> Any:
             raise _wrong_type(hint, value, where) from None
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise _wrong_type(hint, value, where)
-    if hint is int and abs(value) > _LARGEST:
+    return _whole(value, where) if hint is int else value
+
+
+def _whole(value: int, where: str) -> int:
+    if abs(value) > _LARGEST:
         raise UserError(f"config {where}: {_show(value)} is too large, the most is {_LARGEST}")
     return value
 
@@ -131,7 +137,7 @@ def _finite(value: float, where: str) -> float:
 def _text(value: Any, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise UserError(f"config {where}: expected names or numbers, got {_show(value)}")
-    return str(value)
+    return str(_whole(value, where)) if isinstance(value, int) else value
 
 
 def _wrong_type(hint: type, value: Any, where: str) -> UserError:
@@ -160,7 +166,8 @@ def _check(config: Config) -> None:
     _at_least(config, 1, "saving.state_every", "evaluation.every", "max_rollbacks")
     _at_least(config, 2, "evaluation.images")
     _at_least(config, 0, "seed", "samples.seed", "objective.penalty_weight")
-    _above_zero(config, "minutes", "objective.clip", "samples.seconds_per_frame")
+    _at_least(config, SHORTEST_FRAME, "samples.seconds_per_frame")
+    _above_zero(config, "minutes", "objective.clip")
     _check_lazy(config)
     _check_accumulation(config)
     if len(set(config.augmentation)) < len(config.augmentation):
@@ -171,6 +178,12 @@ def _check(config: Config) -> None:
         raise UserError(f"config ema.decay: {config.ema.decay} is not in [0, 1)")
     for role in ("generator_optimizer", "discriminator_optimizer"):
         _check_optimizer(config, role)
+    for role in ("generator", "discriminator"):
+        for key, value in getattr(config, role).options.items():
+            for entry in value if isinstance(value, list | tuple) else [value]:
+                _at_most(_WIDEST, entry, f"{role}.options.{key}")
+    for path in ("latent.size", "data.size"):
+        _at_most(_WIDEST, _lookup(config, path), path)
     if config.data.channels not in (None, 1, 3):
         raise UserError(f"config data.channels: {config.data.channels} is neither 1 (grey) nor 3 (colour)")
     if config.objective.penalty != "none" and config.updates.real_and_fake == "in_turn":
@@ -230,11 +243,16 @@ def _lookup(config: Config, path: str) -> Any:
     return value
 
 
-def _at_least(config: Config, least: int, *paths: str) -> None:
+def _at_least(config: Config, least: float, *paths: str) -> None:
     for path in paths:
         value = _lookup(config, path)
         if value is not None and value < least:
             raise UserError(f"config {path}: {_show(value)} is too small, the least is {least}")
+
+
+def _at_most(most: int, value: Any, where: str) -> None:
+    if isinstance(value, int | float) and value > most:
+        raise UserError(f"config {_show(where)[1:-1]}: {_show(value)} is too large, the most is {most}")
 
 
 def _above_zero(config: Config, *paths: str) -> None:

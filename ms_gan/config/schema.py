@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+SHORTEST_FRAME = 0.02  # seconds; browsers show faster GIFs slowly
+
 Loss = Literal["non_saturating", "minimax", "wasserstein", "least_squares", "hinge", "relativistic"]
 Augmentation = Literal["colour", "translation", "cutout"]
 Penalty = Literal["none", "gradient", "gradient_one_sided", "r1", "r2", "r1_r2", "dragan"]
@@ -135,7 +137,7 @@ class SamplesConfig:
     seed: int = 2323
     """Seed of the fixed latents."""
     seconds_per_frame: float = 1.0
-    """Pace of the GIF; long runs are shown faster so that the GIF ends within a minute."""
+    """Pace of the GIF, 0.02 at least; long runs are shown faster so that the GIF ends within a minute."""
 
 
 @dataclass(frozen=True)

@@ -31,17 +31,20 @@ def configured_images(data: DataConfig, announce: Callable[[str], object]) -> Im
     UserError
         If they cannot be loaded.
     """
-    return load_images(
-        source=data.source,
-        folder=data.folder,
-        split=data.split,
-        classes=data.classes,
-        size=data.size,
-        channels=data.channels,
-        prefer=data.prefer,
-        prefer_classes=data.prefer_classes,
-        announce=announce,
-    )
+    try:
+        return load_images(
+            source=data.source,
+            folder=data.folder,
+            split=data.split,
+            classes=data.classes,
+            size=data.size,
+            channels=data.channels,
+            prefer=data.prefer,
+            prefer_classes=data.prefer_classes,
+            announce=announce,
+        )
+    except MemoryError:
+        raise UserError("the images do not fit into memory; take fewer (--classes) or smaller ones (--size)") from None
 
 
 def fitted(config: Config, images: ImageSet) -> tuple[Config, BatchStream]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ms_gan.config.schema import SHORTEST_FRAME
 from ms_gan.errors import UserError
 from ms_gan.files import write_atomically
 from ms_gan.pictures.canvas import INK, PAPER, check_suffix, font
@@ -94,8 +95,8 @@ def save_gif(
             raise UserError(f"{len(frames)} frames need as many {name}, not {len(given)}")
     if not all(0 <= fraction <= 1 for fraction in progress):
         raise UserError("the progress of a frame must lie between 0 and 1")
-    if not 0.02 <= seconds_per_frame <= 600:
-        raise UserError(f"a frame must last between 0.02 and 600 seconds, not {seconds_per_frame}")
+    if not SHORTEST_FRAME <= seconds_per_frame <= 600:
+        raise UserError(f"a frame must last between {SHORTEST_FRAME} and 600 seconds, not {seconds_per_frame}")
     if not 2 <= greys <= 256:
         raise UserError(f"the number of greys must lie between 2 and 256, not {greys}")
     if frames[0].shape[2] == 1:

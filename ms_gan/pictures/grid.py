@@ -15,6 +15,8 @@ ABOUT = 600  # a grid is drawn about this wide and high (geometric mean), in pix
 MOST = 1000  # and its longer side at most this, where enlargement is what makes it longer
 MOST_PANELS = 1400  # panels side by side are together at most this wide, in pixels
 PANELS_IN_A_ROW = 5
+MOST_PIXELS = 1 << 26  # of a grid picture that is read again, for a GIF or a page
+MOST_SIDE = 16_383  # of one in a page: WebP has no larger ones
 MARGIN = 16  # white around labelled pictures, in pixels
 
 
@@ -93,6 +95,17 @@ def tile(images: np.ndarray, rows: int, cols: int, scale: int | None = None, gap
         top, left = gap + number // cols * down, gap + number % cols * right
         canvas[top : top + height * scale, left : left + width * scale] = picture
     return canvas
+
+
+def check_grid(rows: int, cols: int, size: int) -> None:
+    """Raise UserError if a grid of images, `size` pixels high and wide, is too large for the film and page of a run."""
+    scale = _enlargement(rows * size, cols * size, MOST)
+    height, width = (number * (size * scale + GAP) + GAP for number in (rows, cols))
+    if max(height, width) > MOST_SIDE or height * width > MOST_PIXELS:
+        raise UserError(
+            f"config samples: a grid of {rows} x {cols} images is a picture of {height:,} x {width:,} pixels, the most "
+            f"is {MOST_SIDE:,} a side and {MOST_PIXELS:,} in all; set smaller samples.rows and samples.columns"
+        )
 
 
 def save_grid(

@@ -9,12 +9,12 @@ from PIL import Image, features
 
 from ms_gan.errors import UserError
 from ms_gan.pictures.animation import choose_frames
+from ms_gan.pictures.grid import MOST_PIXELS, MOST_SIDE
 
 MOST_FRAMES = 60
 MOST_BYTES = 6 << 20  # of all frames of a page
 MOST_GIF = 5 << 20
 _QUALITY = 80
-_MOST_PIXELS = 1 << 26
 
 
 def picture(path: Path) -> str:
@@ -60,7 +60,7 @@ def _encoded(path: Path, lossless: bool) -> tuple[str, bytes]:
     """Return the kind and the bytes of a picture, as small as they get."""
     try:
         with Image.open(path) as image:
-            if image.width * image.height > _MOST_PIXELS:
+            if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
                 raise UserError(f"{path}: is too large for a page")
             image = image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

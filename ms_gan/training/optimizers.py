@@ -7,9 +7,12 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindspore.nn.learning_rate_schedule import LearningRateSchedule
 
 from ms_gan.config import OptimizerConfig
+from ms_gan.errors import UserError
 
 # MindSpore's Adam refuses a beta1 of 0; this much of an old moment is below float32's rounding.
 _NO_MEMORY = 1e-30
+# A schedule is a table; of more updates it would take gigabytes and minutes.
+_LONGEST_TABLE = 10_000_000
 # As PyTorch has it.
 _RMSPROP_EPSILON = 1e-8
 
@@ -103,10 +106,20 @@ def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerCon
         Kind and numbers; a schedule other than constant has its `lr_steps` set.
     updates_per_step : int
         Updates of this network in a step of the run.
+
+    Raises
+    ------
+    UserError
+        If the learning rate would change over too many updates.
     """
     rate: float | LearningRateSchedule = config.lr
     scheduled = config.lr_steps if config.schedule != "constant" else 0
     if changing := max(scheduled, config.lr_warmup) * updates_per_step:
+        if changing > _LONGEST_TABLE:
+            raise UserError(
+                f"config {role}_optimizer: the learning rate changes over {changing:,} updates, the most is "
+                f"{_LONGEST_TABLE:,}; set {role}_optimizer.lr_steps or lr_warmup, or schedule: constant"
+            )
         rate = TableSchedule([rate_at(config, update, updates_per_step) for update in range(changing + 1)])
     if config.name == "adam":
         optimizer = nn.Adam(parameters, rate, beta1=max(config.beta1, _NO_MEMORY), beta2=config.beta2)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ms_gan.commands.show import read_picture
+from ms_gan.commands.show import plot, read_picture, scatter
 from ms_gan.errors import UserError
 from ms_gan.pictures.curves import read_loss_texts
 
@@ -48,6 +48,12 @@ def test_any_damage_of_a_grid_is_noticed(tmp_path_factory, grid, place, bit, cut
     assert "\n" not in message
     # A bit of the kind of a chunk may make one that PNG readers pass over.
     assert picture is None or np.array_equal(picture[:, :, 0], np.arange(64 * 64, dtype=np.uint8).reshape(64, 64))
+
+
+@pytest.mark.parametrize("draw", [plot, scatter])
+def test_a_folder_whose_name_is_too_long_is_one_line(draw):
+    with pytest.raises(UserError, match="File name too long"):
+        draw("x" * 300)
 
 
 _LINES = st.lists(st.floats().map(str) | st.text(max_size=5) | st.just("9" * 400), max_size=5).map("\n".join)

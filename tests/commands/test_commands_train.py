@@ -29,6 +29,16 @@ def test_another_seed_gives_another_run(finished, train_here):
     assert "history.jsonl" in found
 
 
+def test_a_grid_too_large_for_its_film_is_refused_before_anything_is_made(command, digits_folder, tmp_path):
+    run = tmp_path / "run"
+    for number in ("300", "100000"):
+        grid = ("--set", f"samples.rows={number}", f"samples.columns={number}")
+        result = command("train", "--data-dir", digits_folder, "--out", run, "--device", "cpu", *grid)
+        assert (result.status, result.stderr.count("\n")) == (2, 1)
+        assert f"config samples: a grid of {number} x {number} images" in result.stderr
+    assert not run.exists()
+
+
 def test_what_a_run_leaves(finished):
     files = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
     assert files >= _FILES

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ms_gan.errors import UserError
-from ms_gan.pictures import save_grid, save_labelled, save_labelled_examples, save_strip, tile, to_pixels
+from ms_gan.pictures import grid, save_grid, save_labelled, save_labelled_examples, save_strip, tile, to_pixels
 from ms_gan.pictures.canvas import font, wrap
-from ms_gan.pictures.grid import GAP_GREY
+from ms_gan.pictures.grid import GAP_GREY, check_grid
 
 
 def some_images(count: int, channels: int = 1, height: int = 4, width: int = 6, seed: int = 0) -> np.ndarray:
@@ -190,3 +190,22 @@ def test_bad_input_is_one_clear_line(tmp_path, call, words):
         call(tmp_path)
     assert "\n" not in str(caught.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
+def test_the_size_of_a_grid_is_known_before_it_is_drawn(rows, cols, size):
+    height, width, _ = tile(some_images(1, 1, size, size), rows, cols).shape
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grid, "MOST_PIXELS", height * width)
+        patch.setattr(grid, "MOST_SIDE", max(height, width))
+        check_grid(rows, cols, size)
+        patch.setattr(grid, "MOST_PIXELS", height * width - 1)
+        with pytest.raises(UserError, match=f"a grid of {rows} x {cols} images is a picture of {height:,} x {width:,}"):
+            check_grid(rows, cols, size)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(300, 300), (1, 600), (10**9, 10**9)])
+def test_grids_that_neither_film_nor_page_could_hold_are_refused(rows, cols):
+    with pytest.raises(UserError, match="set smaller samples"):
+        check_grid(rows, cols, 28)
+    check_grid(200, 200, 28)

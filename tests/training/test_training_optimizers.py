@@ -7,6 +7,7 @@ import pytest
 from mindspore import Parameter, Tensor
 
 from ms_gan.config import OptimizerConfig
+from ms_gan.errors import UserError
 from ms_gan.training.optimizers import TableSchedule, build_optimizer, learning_rate
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
@@ -143,6 +144,12 @@ def test_warm_up_rises_linearly_to_the_schedule(schedule, updates_per_step):
     shares = [min(1.0, (update + 1) / (4 * updates_per_step)) for update in range(len(found))]
     np.testing.assert_allclose(found, np.array(whole) * shares, rtol=1e-6)
     assert found[0] == pytest.approx(0.01 / (4 * updates_per_step))
+
+
+@pytest.mark.parametrize("change", [{"lr_warmup": 10**12}, {"schedule": "cosine", "lr_steps": 10**12}])
+def test_schedules_that_no_memory_holds_are_refused(change):
+    with pytest.raises(UserError, match="config generator_optimizer: the learning rate changes over 1,000,000,000,000"):
+        updated(config_of("adam", **change))
 
 
 def test_table_holds_its_last_value():

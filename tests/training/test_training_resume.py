@@ -9,6 +9,7 @@ import time
 
 import pytest
 from conftest import SHORT, STEPS, slow
+from PIL import Image
 from run_folders import copy_run, differences, replace, states
 
 from ms_gan.runs.folder import RunFolder
@@ -102,6 +103,25 @@ def test_complete_run_does_nothing(command, finished, tmp_path):
     result = command("train", "--resume", run)
     assert result.status == 0
     assert "complete after 50 steps, nothing to do" in result.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_complete_run_is_drawn_again_where_settings_of_its_pictures_change(command, finished, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    for name in ("training.gif", "losses.png", "report.html"):
+        replace(run / name, b"of before")
+    change = ("--set", "samples.seconds_per_frame=0.5", "title=Digits", "log_every=7")
+    result = command("train", "--resume", run, *change)
+    assert result.status == 0
+    assert "Drawn again" in result.stdout
+    with Image.open(run / "training.gif") as film:
+        assert film.info["duration"] == 500
+    assert "Digits" in (run / "report.html").read_text()
+    config = RunFolder(run).config()
+    # The records are every 10 steps, whatever is asked for now.
+    assert (config.samples.seconds_per_frame, config.title, config.log_every) == (0.5, "Digits", 10)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert "Drawn again" not in command("train", "--resume", run, *change).stdout
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
