@@ -12,7 +12,8 @@ from ms_gan.errors import UserError
 from ms_gan.files import cannot_write, write_atomically
 from ms_gan.runs.sealed import Damaged
 
-_MOST_BYTES = 1 << 28
+# Of a line alone: a record has some ten numbers, and a history as many records as its run was long, so that any bound
+# of the whole would be met by a run that could then neither end nor go on. What is no history ends at its first line.
 _MOST_LINE = 1 << 16
 _CHECK = "crc32"
 
@@ -41,17 +42,16 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     UserError
         If the file is missing or a whole line is no record.
     """
+    records = []
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path}: larger than 256 MiB; that is no history of ms_gan")
         with open(path, "rb") as stream:
-            lines = stream.read().split(b"\n")
+            while line := stream.readline(_MOST_LINE + 1):
+                # What stands behind the last line end is torn, or lacks nothing but its end.
+                torn = not line.endswith(b"\n") and len(line) <= _MOST_LINE
+                with contextlib.suppress(Damaged) if torn else contextlib.nullcontext():
+                    records.append(_record(path, len(records) + 1, line.removesuffix(b"\n")))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    records = [_record(path, number, line) for number, line in enumerate(lines[:-1], 1)]
-    # What stands behind the last line end is empty or torn, or lacks nothing but its end.
-    with contextlib.suppress(UserError):
-        records.append(_record(path, len(lines), lines[-1]))
     return records
 
 

@@ -66,6 +66,21 @@ def test_torn_last_line_is_dropped_and_a_torn_middle_is_told(tmp_path):
         read_history(path)
 
 
+def test_no_history_is_too_long_but_a_line_may_be(tmp_path):
+    path = tmp_path / "history.jsonl"
+    write_records(path, [{"step": step, "epoch": 0} for step in range(10)])
+    with open(path, "r+b") as stream:
+        stream.seek(0, 2)
+        # A hole, which takes no room on the disk: a run of two million records has a history of this length.
+        stream.truncate(1 << 29)
+    with pytest.raises(UserError, match="line 11 is no record"):
+        read_history(path)
+    content = b'{"step": 1, "epoch": 0}\n' * 3
+    path.write_bytes(content + b" " * (1 << 17) + b"\n" + content)
+    with pytest.raises(UserError, match="line 4 is no record"):
+        read_history(path)
+
+
 def test_diverged_numbers_are_kept(tmp_path):
     path = tmp_path / "history.jsonl"
     append_record(path, {"step": 1, "epoch": 0, "d_loss": math.nan, "g_loss": math.inf})
