@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ms_gan.cli.interrupts import guard_interrupts
 from ms_gan.errors import Interrupted, TrainingDiverged, UserError, WorkerDied
+from ms_gan.streams import take_any_name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status: 0, or 2 for bad input, 1 for a diverged training or a dead worker, 130 or 143 after a signal.
     """
+    take_any_name()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["doctor"]:
         # Before anything else is imported: the doctor works where packages are missing.

@@ -55,7 +55,11 @@ def walk_is_due(run: RunFolder) -> bool:
     if not run.network_index():
         return False
     picture, generator = run.interpolation, run.generator_file()
-    return not picture.exists() or picture.stat().st_mtime < generator.stat().st_mtime
+    try:
+        saved = generator.stat().st_mtime
+    except OSError:  # removed by hand, or by a training that goes on and keeps only the newest
+        return False
+    return not picture.exists() or picture.stat().st_mtime < saved
 
 
 def draw_walk(run: RunFolder) -> None:

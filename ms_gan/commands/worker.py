@@ -11,6 +11,7 @@ from ms_gan.config import build_config
 from ms_gan.device.team import role, serve_as_scheduler
 from ms_gan.errors import Interrupted, TrainingDiverged, UserError
 from ms_gan.files import write_atomically
+from ms_gan.streams import take_any_name
 
 # Number of the server, for the scheduler that msrun starts.
 NODE_VARIABLE = "MS_GAN_NODE_RANK"
@@ -37,6 +38,7 @@ class JobForWorkers:
 
 def run_job(file: Path) -> int:
     """Do the job in `file`; return the exit status, which tells the launcher that there is a note of what was wrong."""
+    take_any_name()
     if role() == "scheduler":
         # Where all servers are one machine, msrun takes each for the one that the workers meet at.
         if os.environ.get(NODE_VARIABLE, "0") == "0":

@@ -79,7 +79,9 @@ def sheet(title: str, footer: str, headings: Sequence[Heading], plots: Sequence[
     matplotlib.figure.Figure
         Its ``axes`` are the plots from top to bottom.
     """
-    title_lines = textwrap.wrap(title, 66) or [""]
+    # A title may be the name of a file: matplotlib refuses what is not UTF-8, and takes $ for mathematics.
+    printable = title.encode(errors="backslashreplace").decode()
+    title_lines = textwrap.wrap(printable, 66) or [""]
     footer_lines = textwrap.wrap(footer, LETTERS)
     above = [heading.height() + (0 if number else top_row) for number, heading in enumerate(headings)]
     head, foot = 0.2 + 0.28 * len(title_lines), 0.2 + ROW * len(footer_lines) + 0.12
@@ -87,7 +89,9 @@ def sheet(title: str, footer: str, headings: Sequence[Heading], plots: Sequence[
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
     FigureCanvasAgg(figure)
     small = {"fontsize": 9, "color": GREY, "linespacing": ROW * 72 / 9 / 1.2}
-    figure.text(LEFT / WIDTH, 1 - 0.15 / height, "\n".join(title_lines), va="top", fontsize=15, color=DARK)
+    figure.text(
+        LEFT / WIDTH, 1 - 0.15 / height, "\n".join(title_lines), va="top", fontsize=15, color=DARK, parse_math=False
+    )
     figure.text(LEFT / WIDTH, 0.15 / height, "\n".join(footer_lines), va="bottom", **small)
     top = height - head
     for number, heading in enumerate(headings):

@@ -72,7 +72,7 @@ class Gathered:
             total_steps=self.plan.total_steps,
             finished=self.finished,
             measures=self.measures,
-            warnings=find_warnings(self.records, probability),
+            warnings=find_warnings(self.records, accuracy=self.kind != "wasserstein"),
             evaluation=self.evaluations[-1] if self.evaluations else None,
             best_file=best.name if best else None,
         )

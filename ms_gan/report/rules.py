@@ -164,8 +164,9 @@ def swings(story: Story) -> list[Finding]:
 
 def watched(story: Story) -> list[Finding]:
     """Repeat what the watch over the training has warned of."""
-    # The watch's word on accuracy is the same as that of d-too-strong.
-    told = [warning for warning in story.warnings if warning["kind"] != "accuracy"]
+    # Its word on accuracy is the same as that of d-too-strong, which does not look at every loss and stretch.
+    said = bool(d_too_strong(story))
+    told = [warning for warning in story.warnings if not (said and warning["kind"] == "accuracy")]
     return [
         Finding("watch", "bad", str(warning["text"])[:1].upper() + str(warning["text"])[1:] + ".", dict(warning))
         for warning in told

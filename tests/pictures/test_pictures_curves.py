@@ -48,6 +48,11 @@ def test_every_record_is_in_the_curves(kind, keys, count):
         assert values.tolist() == [record[key] for record in records]
 
 
+@pytest.mark.parametrize("title", ["run of d\udce9", r"$\nothing$ and $", "line\nend"])
+def test_any_title_is_drawn(tmp_path, title):
+    save_curves(tmp_path / "x.png", some_records(5), title=title, kind="gan")
+
+
 def test_only_what_was_recorded_gets_a_plot():
     records = [{"step": 1, "d_loss": 0.7, "d_accuracy": None}, {"step": 2, "g_loss": 0.8}]
     figure = draw_curves(records, title="run", kind="gan")

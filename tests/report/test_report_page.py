@@ -1,6 +1,8 @@
 """The page itself: what is on it, that it needs no other file, and that it works in a browser."""
 
+import dataclasses
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from run_folders import copy_run
 
+from ms_gan.config.schema import ObjectiveConfig
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.pictures.panels import PANELS
 from ms_gan.report import embedding, write_comparison, write_report
@@ -147,6 +150,20 @@ def test_a_run_that_has_just_begun_has_a_page(run):
     assert "not complete" in write_report(run).read_text()
 
 
+@pytest.mark.parametrize(("loss", "told"), [("hinge", True), ("relativistic", True), ("wasserstein", False)])
+def test_a_d_that_is_always_right_is_told_where_its_answers_are_no_probabilities(run, loss, told):
+    run.write_config(dataclasses.replace(run.config(), objective=ObjectiveConfig(loss=loss)))
+    for step in range(60, 1100, 10):
+        append_record(run.history_file, {"step": step, "epoch": 0, "d_loss": 0.0, "g_loss": 1.0, "d_accuracy": 1.0})
+    assert ("D has told every real from every generated picture" in write_report(run).read_text()) == told
+
+
+def test_a_name_that_is_not_utf_8_is_written_in_codes(run, tmp_path):
+    odd = tmp_path / os.fsdecode(b"d\xe9")
+    run.path.rename(odd)
+    assert r"d\udce9" in write_report(RunFolder(odd)).read_text()
+
+
 def test_names_are_escaped(run, tmp_path):
     odd = tmp_path / "<img src=x onerror=alert(1)>"
     run.path.rename(odd)
@@ -234,6 +251,9 @@ def test_the_command_draws_the_walk_and_names_the_page(command, run):
     assert (run.path / "interpolation.png").is_file()
     assert "Each row walks" in (run.path / "report.html").read_text()
     assert "twice" in command("report", run.path, run.path).stderr
+    (run.path / "interpolation.png").unlink()
+    run.generator_file().unlink()
+    assert command("report", run.path, "--device", "cpu").status == 0
 
 
 def chromium():

@@ -140,10 +140,24 @@ def test_a_loss_that_begins_to_swing_is_told():
 def test_what_the_watch_saw_is_repeated():
     warnings = [
         {"step": 300, "kind": "collapse", "text": "step 300: G draws nearly the same picture"},
-        {"step": 300, "kind": "accuracy", "text": "said by another rule"},
+        {"step": 900, "kind": "accuracy", "text": "step 900: D has told every real from every generated picture"},
     ]
-    found = [finding for finding in findings(story(warnings=warnings)) if finding.rule == "watch"]
-    assert [finding.text for finding in found] == ["Step 300: G draws nearly the same picture."]
+    both = [
+        "Step 300: G draws nearly the same picture.",
+        "Step 900: D has told every real from every generated picture.",
+    ]
+
+    def repeated(subject):
+        return [
+            finding.text
+            for finding in findings(dataclasses.replace(subject, warnings=warnings))
+            if finding.rule == "watch"
+        ]
+
+    assert repeated(story()) == both
+    # A hinge loss has no probabilities, so that no rule says so of D.
+    assert repeated(dataclasses.replace(altered(strong), kind="wasserstein")) == both
+    assert repeated(altered(strong)) == both[:1]
 
 
 @pytest.mark.parametrize(
