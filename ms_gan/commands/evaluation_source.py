@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ms_gan.commands.arrays import read_array
 from ms_gan.commands.generate import find_generator
 from ms_gan.config import build_config, to_mapping
 from ms_gan.config.load import overlay
@@ -47,16 +48,12 @@ def find_source(path: Path, data: dict[str, Any], config: str | None) -> Source:
 
 def read_samples(path: Path) -> np.ndarray:
     """Read a .npy file of images as uint8 (N, C, S, S)."""
-    try:
-        images = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read as a .npy file: {next(iter(str(error).splitlines()), '')}") from None
-    square = isinstance(images, np.ndarray) and images.ndim == 4 and images.shape[1] in (1, 3)
-    if not square or images.shape[2] != images.shape[3] or len(images) < FEWEST:
-        shape = getattr(images, "shape", "none")
-        raise UserError(f"{path}: must hold at least {FEWEST} images (N, C, S, S), C 1 or 3; its shape is {shape}")
+    images = read_array(path, str(path))
+    square = images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[2] == images.shape[3] > 0
+    if not square or len(images) < FEWEST:
+        raise UserError(
+            f"{path}: must hold at least {FEWEST} images (N, C, S, S), C 1 or 3; its shape is {images.shape}"
+        )
     if images.dtype == np.uint8:
         return images
     if not np.issubdtype(images.dtype, np.floating):

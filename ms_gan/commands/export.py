@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import ms_gan
+from ms_gan.commands.arrays import read_array
 from ms_gan.commands.generate import check_wish, find_generator, layout, load_generator, write_images
 from ms_gan.errors import UserError
 from ms_gan.exported import load_exported
@@ -182,11 +183,7 @@ def _metadata(path: Path, config: str | None, settings: Any, trained: Any) -> di
 
 
 def _read_latents(path: Path) -> np.ndarray:
-    try:
-        latents = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"--latents {path}: cannot be read as a .npy file: {reason}") from None
-    if not isinstance(latents, np.ndarray) or latents.ndim != 2:
+    latents = read_array(path, f"--latents {path}")
+    if latents.ndim != 2:
         raise UserError(f"--latents {path}: must hold an array (N, n), one latent vector a row")
     return latents

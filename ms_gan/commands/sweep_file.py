@@ -1,5 +1,6 @@
 """The file of a sweep, which says what each run changes, and the kept one, which holds every configuration whole."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def _config(path: Path, where: str, values: dict, entry: dict, overrides: Mappin
     beside = path.parent / base
     changes = _settings(values, str(path)) | _settings(entry, where)
     try:
-        return load_config(str(beside) if beside.is_file() else base, changes, overrides)
+        return load_config(str(beside) if os.path.isfile(beside) else base, changes, overrides)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 

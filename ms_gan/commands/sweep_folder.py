@@ -1,5 +1,6 @@
 """The folder of a sweep: it keeps every run as it was asked for, and goes on with nothing else."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,14 @@ def begin(folder: Path, sweep: Sweep) -> None:
         If the folder holds another sweep, or runs of which nobody knows how they were asked for.
     """
     kept = folder / _KEPT
-    if kept.exists():
+    if os.path.exists(kept):
         if difference := _difference(read_kept(kept), sweep):
             raise UserError(
                 f"--out {folder}: holds another sweep ({difference}); go on with that by --resume {folder}, or name "
                 "another folder"
             )
         return
-    if begun := [name for name in sweep.runs if RunFolder(folder / name).config_file.exists()]:
+    if begun := [name for name in sweep.runs if os.path.exists(RunFolder(folder / name).config_file)]:
         raise UserError(f"--out {folder}: holds runs already ({', '.join(begun)}), but no {_KEPT}; name another folder")
     write_kept(kept, sweep)
 
@@ -55,7 +56,7 @@ def go_on(folder: Path, overrides: dict[str, Any], announce: Callable[[str], Non
     UserError
         If the folder holds no sweep, a setting would change its runs, or the data are not those of the runs begun.
     """
-    if not (folder / _KEPT).is_file():
+    if not os.path.isfile(folder / _KEPT):
         raise UserError(
             f"--resume {folder}: holds no {_KEPT}: it is no sweep, or one of an older version, whose runs go on one by "
             "one with ms-gan train --resume RUN"

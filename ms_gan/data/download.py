@@ -118,8 +118,8 @@ def _fetch_parcel(parcel: Parcel, files: Sequence[DataFile], staging: Path, pati
         _transfer(parcel, packed, patience)
     else:
         packed = local
-    if not packed.is_file():
-        raise DownloadError(f"no such file: {packed}")
+    if not os.path.isfile(packed):
+        raise DownloadError(f"no such file, or none that can be reached: {packed}")
     if packed.stat().st_size > parcel.largest:
         raise DownloadError(f"more than the {parcel.largest} bytes that {parcel.name} may have")
     if parcel.md5 is not None:
@@ -214,7 +214,10 @@ def _local_path(url: str) -> Path | None:
         return None
     if parts.scheme not in ("", "file"):
         raise DownloadError(f"addresses begin with http:// or https://, or are file paths, unlike {url}")
-    return Path(unquote(parts.path) if parts.scheme else url).expanduser()
+    try:
+        return Path(unquote(parts.path) if parts.scheme else url).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{url}: is not a path ({error}); mend MS_GAN_MIRROR") from None
 
 
 def _host(url: str) -> str:

@@ -35,9 +35,12 @@ def load_foreign(path: Path) -> Extractor:
         raise UserError(
             f"--extractor {path}: unknown; give auto, cnn, turns, random-conv-v1, or a .onnx, .mindir or .npz file"
         )
-    if not path.is_file():
-        raise UserError(f"--extractor {path}: no such file")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise UserError(f"--extractor {path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"--extractor {path}: cannot be read: {error.strerror}") from None
     run = loaders[path.suffix.lower()](path)
 
     def measure(images: np.ndarray) -> tuple[np.ndarray, None]:
@@ -75,13 +78,13 @@ def read_statistics(path: Path) -> tuple[Gaussian, int | None]:
         raise UserError(f"{path}: its arrays must hold numbers")
     if "features" in arrays:
         features = arrays["features"]
-        if features.ndim != 2:
+        if features.ndim != 2 or not features.shape[1]:
             raise UserError(f"{path}: features must have the shape (N, d), not {features.shape}")
         return gaussian_of(features), len(features)
     if set(arrays) != {"mu", "sigma"}:
         raise UserError(f"{path}: must hold mu (d,) and sigma (d, d), or features (N, d)")
     mean = np.asarray(arrays["mu"], np.float64).reshape(-1)
-    if mean.size > _MOST_FEATURES or arrays["sigma"].shape != (mean.size, mean.size):
+    if not 0 < mean.size <= _MOST_FEATURES or arrays["sigma"].shape != (mean.size, mean.size):
         raise UserError(f"{path}: mu of {mean.size} numbers needs a sigma of {mean.size} x {mean.size}")
     return Gaussian(mean, np.asarray(arrays["sigma"], np.float64)), None
 

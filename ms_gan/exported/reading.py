@@ -16,6 +16,8 @@ from ms_gan.names import unknown_name
 
 # The same as ms_gan.commands.drawing: other batches may give other bits.
 _BATCH = 256
+# Of a latent vector; twice what a configuration may ask for, as classes come on top.
+_LONGEST = 32_768
 
 _Draw = Callable[[np.ndarray], np.ndarray]
 
@@ -39,6 +41,8 @@ class ExportedGenerator:
         self.path, self.metadata, self._draw = path, metadata, draw
         self.latent_size: int = metadata["latents"]["size"]
         self.class_names = tuple(metadata["latents"].get("classes", ()))
+        if type(self.latent_size) is not int or not len(self.class_names) < self.latent_size <= _LONGEST:
+            raise ValueError(f"its metadata say that latents have the size {self.latent_size!r:.40}")
         self._image = tuple(metadata["images"]["shape"])
 
     def latents(self, seed: int, count: int) -> np.ndarray:

@@ -267,7 +267,7 @@ class RunFolder:
 def _unused(path: Path) -> Path:
     """Return `path`, or `path`-2, -3 ... if it is taken."""
     number, candidate = 1, path
-    while candidate.exists():
+    while os.path.exists(candidate):
         number += 1
         candidate = path.with_name(f"{path.name}-{number}")
     return candidate
@@ -279,7 +279,7 @@ def _digests(files: tuple[Path, ...]) -> dict[str, str | None]:
 
 def _matches(folder: Path, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], Path]]:
     """Return what in `folder` is called after `pattern`, with the match."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return []
     found = ((pattern.fullmatch(path.name), path) for path in folder.iterdir())
     return [(match, path) for match, path in found if match]

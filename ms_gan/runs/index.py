@@ -1,5 +1,6 @@
 """The index of a run's checkpoints: which file belongs to which step, what it must hold, and which is the best."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +42,7 @@ def read_index(folder: Path) -> Index:
         If it is damaged.
     """
     path = folder / _INDEX
-    if not path.exists():
+    if not os.path.exists(path):
         return Index()
     try:
         content = read_sealed(path)
@@ -67,7 +68,11 @@ def check_digest(path: Path) -> None:
     if not NETWORK.fullmatch(path.name) and path.name not in BEST_FILES:
         return  # not of a run; an index.json beside it is somebody else's
     digest = read_index(path.parent).digests().get(path.name)
-    if digest is not None and digest != file_digest(path):
+    try:
+        intact = digest is None or digest == file_digest(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if not intact:
         raise UserError(f"{path}: is damaged (its checksum in {_INDEX} does not hold); take another checkpoint")
 
 

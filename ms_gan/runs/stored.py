@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ _FOLDER = re.compile(r"state-(\d{8,})")
 
 def state_folders(checkpoints: Path) -> list[Path]:
     """Return the folders of the states, oldest first."""
-    if not checkpoints.is_dir():
+    if not os.path.isdir(checkpoints):
         return []
     matches = ((_FOLDER.fullmatch(path.name), path) for path in checkpoints.iterdir())
     return [path for _, path in sorted((int(match[1]), path) for match, path in matches if match) if path.is_dir()]

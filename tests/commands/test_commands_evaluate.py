@@ -1,5 +1,6 @@
 """`ms-gan evaluate` on a run, a checkpoint, a file of images, and statistics."""
 
+import io
 import json
 
 import numpy as np
@@ -218,6 +219,13 @@ def test_mistakes_end_with_one_line(command, finished, words, message):
     assert message in outcome.stderr
 
 
+def _header(shape) -> bytes:
+    """Return the start of a .npy file that says it holds float64 numbers of that shape."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -226,6 +234,9 @@ def test_mistakes_end_with_one_line(command, finished, words, message):
         (np.zeros((5, 1, 28, 28), np.float32), "at least 10 images"),
         (np.full((20, 1, 28, 28), 255.0, np.float32), "values up to 255"),
         (np.full((20, 1, 28, 28), np.nan, np.float32), "NaN"),
+        (np.zeros((10, 1, 0, 0), np.float32), "its shape is (10, 1, 0, 0)"),
+        (_header((10**6, 10**6, 9)), "cannot be read as a .npy file: Unable to allocate"),
+        (b"PK\3\4 no archive", "cannot be read as a .npy file"),
         (np.zeros((20, 1, 28, 28), np.int64), "not int64"),
         (np.array([{}], object), "cannot be read"),
         (None, "no such file"),

@@ -316,6 +316,7 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_trained(command, tmp_
         ({"evaluate": 3}, "evaluate: 3 is no number"),
         ({"set": [1]}, "set: expected keys and values"),
         ({"repeat": 3}, "unknown name 'repeat'"),
+        ({"base": "x" * 300}, "--config: unknown name"),
     ],
 )
 def test_a_wrong_file_ends_with_one_line_before_anything_is_trained(command, tmp_path, changes, message):
@@ -326,7 +327,9 @@ def test_a_wrong_file_ends_with_one_line_before_anything_is_trained(command, tmp
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("words", [(), ("--resume", "nowhere"), ("no.yaml",), ("x.yaml", "--resume", "y")])
+@pytest.mark.parametrize(
+    "words", [(), ("--resume", "nowhere"), ("--resume", "x" * 300), ("no.yaml",), ("x.yaml", "--resume", "y")]
+)
 def test_wrong_words_end_with_one_line(command, words):
     outcome = command("sweep", *words)
     assert outcome.status == 2

@@ -187,6 +187,13 @@ def test_from_a_folder(tmp_path):
     _assert_whole(tmp_path / "cache" / "set")
 
 
+def test_from_a_place_that_cannot_be(tmp_path):
+    with pytest.raises(DownloadError, match="no such file, or none that can be reached"):
+        _fetch([(Parcel(str(tmp_path / ("x" * 300)), "zip", None, 1000),)], tmp_path / "set")
+    with pytest.raises(UserError, match=r"~nobodyatall/x: is not a path .*; mend MS_GAN_MIRROR"):
+        _fetch([(Parcel("~nobodyatall/x", "zip", None, 1000),)], tmp_path / "set")
+
+
 CHANGED = {name: body[:-1] + b"!" for name, body in CONTENT.items()}
 LINK = 0o120777
 BAD = {

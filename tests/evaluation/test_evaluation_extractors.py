@@ -287,6 +287,8 @@ def test_statistics_are_read_from_either_kind_of_file(tmp_path):
         ({"mu": np.zeros(3)}, "must hold mu"),
         ({"mu": np.zeros(3), "sigma": np.eye(2)}, "needs a sigma of 3 x 3"),
         ({"features": np.zeros(3)}, r"shape \(N, d\)"),
+        ({"features": np.zeros((3, 0))}, r"shape \(N, d\)"),
+        ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, "mu of 0 numbers"),
         ({"mu": np.array(["a"]), "sigma": np.eye(1)}, "must hold numbers"),
         ({"mu": np.array([{}], object), "sigma": np.eye(1)}, "cannot be read"),
     ],

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ms_gan.config import Config
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.index import check_digest
 
 
 def _run(path) -> RunFolder:
@@ -30,6 +31,24 @@ def test_names_do_not_collide_and_taken_folders_are_refused(tmp_path, monkeypatc
     first.write_config(Config())
     with pytest.raises(UserError, match="holds a run already; go on with --resume"):
         RunFolder.new("mlp", str(first.path))
+
+
+def test_a_recipe_whose_name_no_file_can_have_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"cannot write .*: File name too long"):
+        RunFolder.new("x" * 300, None)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_one_line(tmp_path):
+    run = _run(tmp_path)
+    files = run.network_files(7, None)
+    for file in files:
+        file.write_bytes(b"x")
+    run.note_networks(7, files, None)
+    files[0].unlink()
+    files[0].mkdir()
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        check_digest(files[0])
 
 
 @pytest.mark.parametrize("path", ["file", "file/below", "x" * 300])
