@@ -35,6 +35,7 @@ def test_names_do_not_collide_and_taken_folders_are_refused(tmp_path, monkeypatc
 
 def test_a_recipe_whose_name_no_file_can_have_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
     with pytest.raises(UserError, match=r"cannot write .*: File name too long"):
         RunFolder.new("x" * 300, None)
 
