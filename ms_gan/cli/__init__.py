@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_doctor()
     guard_interrupts()
     try:
+        _refuse_empty(words)
         options = build_parser().parse_args(words)
         return options.run(options) or 0
     except UserError as error:
@@ -65,6 +66,15 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_commands(commands)
     ascend.add_commands(commands)
     return parser
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Refuse an empty word: of a variable that is not set it would silently mean "not given"."""
+    for before, word in zip(["ms-gan", *words], words, strict=False):
+        if word == "":
+            raise UserError(f"the word after {before} is empty; was a variable not set?")
+        if word.startswith("--") and word.endswith("="):
+            raise UserError(f"{word} is empty; was a variable not set?")
 
 
 def _fail(message: str, status: int) -> int:

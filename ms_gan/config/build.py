@@ -225,6 +225,8 @@ def _check_optimizer(config: Config, role: str) -> None:
     _at_least(config, 0, f"{role}.lr_end", f"{role}.lr_warmup")
     _at_least(config, 1, f"{role}.lr_drops")
     section: OptimizerConfig = getattr(config, role)
+    if section.schedule == "step" and section.lr_end == 0:
+        raise UserError(f"config {role}.lr_end: of 0 nothing is learnt after the first drop; give a factor such as 0.1")
     for key in ("beta1", "beta2", "decay", "momentum"):
         if not 0 <= getattr(section, key) < 1:
             raise UserError(f"config {role}.{key}: {getattr(section, key)} is not in [0, 1)")

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from run_folders import copy_run, replace
 
+from ms_gan.device import probe
+
 # Command (RUN: a run of 50 steps, DIGITS: MNIST files, below the current folder) -> what the line holds.
 COMMANDS = {
     # train: configuration
@@ -23,6 +25,8 @@ COMMANDS = {
     "train --set batchsize=3": "config key batchsize: unknown name 'batchsize'; did you mean batch_size?",
     "train --set objective.cliip=3": "config key objective.cliip: unknown name 'cliip'; did you mean clip?",
     "train --set batch_size": "--set batch_size: expected key=value",
+    "train --data-dir=": "--data-dir= is empty; was a variable not set?",
+    "train --set generator_optimizer.schedule=step": "lr_end: of 0 nothing is learnt after the first drop",
     "train --set =3": "--set =3: expected key=value",
     "train --set batch_size=many": "config batch_size: expected a whole number, got 'many'",
     "train --set batch_size=[1": "--set batch_size=[1: not readable as YAML",
@@ -108,6 +112,7 @@ COMMANDS = {
     "generate RUN --training-grid --num 0": "--training-grid: number, grid, seed and classes are those of the training",
     "generate RUN --latent-scale 1 --out new.npy": "--latent-scale draws one picture; its name must end in .png",
     "generate RUN --latent-scale nan": "--latent-scale",
+    "generate RUN --latent-scale 1 --batch-statistics": "--latent-scale: draws by both statistics",
     "generate RUN --device ascend": "no Ascend device to use: ",
     # interpolate
     "interpolate RUN --out new.jpg": "--out new.jpg: must end in .png (a strip) or .gif",
@@ -140,6 +145,13 @@ COMMANDS = {
     "summary mlp --set latent.size=0": "config latent.size: 0 is too small",
 }
 
+# As a shell gives them that was asked for a variable that is not set.
+EMPTY = {
+    ("train", "--resume", ""): "the word after --resume is empty; was a variable not set?",
+    ("evaluate", ""): "the word after evaluate is empty",
+    ("train", "--classes", "1", ""): "the word after 1 is empty",
+}
+
 # What argparse answers, in its own form: usage, then the line.
 ARGPARSE = {
     "": "required: COMMAND",
@@ -163,6 +175,8 @@ ARGPARSE = {
 def place(finished, digits_folder, tmp_path, monkeypatch):
     """Fill a folder with what the commands name, and go there."""
     monkeypatch.chdir(tmp_path)
+    # MindSpore's own words are test_device.py's matter.
+    monkeypatch.setattr(probe, "TRIAL", f"print({probe.FAILED!r}, 'no NPU')")
     copy_run(finished, Path("RUN"))
     for path in (*Path("RUN/checkpoints").glob("state-*"), Path("RUN/training.gif")):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -211,6 +225,11 @@ def test_bad_command(command, place, line):
     result = command(*(word.replace("!!bool_x", "!!bool x") for word in line.split()))
     _refused(result, COMMANDS[line])
     assert {path for path in _contents(place)} == before
+
+
+@pytest.mark.parametrize("words", EMPTY)
+def test_empty_word(command, place, words):
+    _refused(command(*words), EMPTY[words])
 
 
 @pytest.mark.parametrize("line", ARGPARSE)
