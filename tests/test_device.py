@@ -250,16 +250,6 @@ def test_real_mindspore_tells_which_library_it_wants():
     assert "set_env.sh" in failure
 
 
-def test_activate_starts_mindspore_on_the_cpu_with_the_settings():
-    program = (
-        "import os, sys; from ms_gan.device import *; choice = choose_device('cpu'); "
-        "assert 'mindspore' not in sys.modules; activate(choice); activate(choice); import mindspore; "
-        f"print(mindspore.get_context('device_target'), os.environ[{BLOCKING!r}])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1:] == ["CPU 1"], done.stderr
-
-
 def test_activate_without_mindspore_tells_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "mindspore", None)
     with pytest.raises(UserError, match="doctor"):

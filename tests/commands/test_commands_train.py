@@ -4,7 +4,8 @@ import json
 import math
 
 import numpy as np
-from conftest import STEPS
+import pytest
+from conftest import SHORT, STEPS
 from run_folders import differences, states
 
 _FILES = {
@@ -39,6 +40,15 @@ def test_a_grid_too_large_for_its_film_is_refused_before_anything_is_made(comman
     assert not run.exists()
 
 
+# From here on what is compiled is shared, see reusing.py: these tests are of files.
+sharing = pytest.mark.usefixtures("compiled_once")
+
+
+@pytest.fixture(scope="module")
+def one_epoch(compiled_once, train_here):
+    return train_here("--epochs", "1", "--set", "saving.networks_every=null", "samples.every=null")
+
+
 def test_what_a_run_leaves(finished):
     files = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
     assert files >= _FILES
@@ -59,10 +69,9 @@ def test_history_has_every_tenth_step_the_end_of_the_epoch_and_the_last(finished
         assert record["g_lr"] == record["d_lr"] == 2e-4
 
 
-def test_epochs_number_the_checkpoints(train_here):
-    run = train_here("--epochs", "1", "--set", "saving.networks_every=null", "--set", "samples.every=null")
-    assert (run / "checkpoints" / "Generator0.ckpt").exists()
-    assert (run / "images" / "step-00000031.png").exists()
+def test_epochs_number_the_checkpoints(one_epoch):
+    assert (one_epoch / "checkpoints" / "Generator0.ckpt").exists()
+    assert (one_epoch / "images" / "step-00000031.png").exists()
 
 
 def test_checkpoint_loads_with_plain_mindspore(finished, mindspore_cpu):
@@ -96,6 +105,7 @@ def test_images_follow_from_the_seed(command, finished, tmp_path):
     assert np.allclose(a[:4], d, atol=1e-5)
 
 
+@sharing
 def test_warm_start_begins_with_the_given_networks(finished, train_here, mindspore_cpu):
     checkpoints = finished / "checkpoints"
     run = train_here(
@@ -113,24 +123,33 @@ def test_warm_start_begins_with_the_given_networks(finished, train_here, mindspo
                 assert begun[name].tobytes() == ended[name].tobytes()
 
 
+@sharing
 def test_no_home_folder_in_what_a_run_leaves(command, child_environment, digits_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "digits").symlink_to(digits_folder)
-    result = command("train", "--data-dir", "~/digits", "--out", tmp_path / "run", "--steps", "2", "--device", "cpu")
+    words = ("--data-dir", "~/digits", "--out", tmp_path / "run", "--steps", "2", *SHORT, "--device", "cpu")
+    result = command("train", *words)
     assert result.status == 0
     for name in ("history.jsonl", "environment.json", "config.yaml"):
         assert str(tmp_path) not in (tmp_path / "run" / name).read_text()
 
 
 _USE = """
-import sys
+import json, os, sys
 import ms_gan
 assert "mindspore" not in sys.modules and "numpy" not in sys.modules
 from ms_gan import generate, load_generator, train
-run = train("mlp", overrides={"steps": 3, "data.folder": sys.argv[1]}, out="run", device="cpu")
+from ms_gan.device import choose_device
+choose_device("cpu")
+assert "mindspore" not in sys.modules
+small = {"generator.options.widths": [64, 128], "discriminator.options.widths": [64]}
+run = train("mlp", overrides={"steps": 3, "data.folder": sys.argv[1], **small}, out="run", device="cpu")
 assert generate(run.path, num=4, out="new.png")[0].exists()
 generator, config = load_generator(run.path)
 import mindspore
+assert mindspore.get_context("device_target") == "CPU" and os.environ["MS_DEV_HOST_BLOCKING_RUN"] == "1"
+settings = json.loads((run.path / "environment.json").read_text())["device"]["settings"]
+assert settings["MS_DEV_HOST_BLOCKING_RUN"] == "1"
 assert generator(mindspore.ops.zeros((2, config.latent.size), mindspore.float32)).shape == (2, 1, 28, 28)
 """
 
@@ -141,9 +160,10 @@ def test_functions_work_in_a_fresh_process(run_child, digits_folder, tmp_path):
     assert "Done: 3 steps" in result.stdout
 
 
+@sharing
 def test_diverging_run_ends_with_one_line_and_status_1(command, digits_folder, tmp_path):
     result = command(
-        *("train", "--data-dir", digits_folder, "--out", tmp_path / "run", "--steps", "50", "--device", "cpu"),
+        *("train", "--data-dir", digits_folder, "--out", tmp_path / "run", "--steps", "50", *SHORT, "--device", "cpu"),
         *("--set", "discriminator_optimizer.lr=1e30", "--set", "generator_optimizer.lr=1e30"),
     )
     assert result.status == 1
@@ -151,9 +171,8 @@ def test_diverging_run_ends_with_one_line_and_status_1(command, digits_folder, t
     assert "is not finite" in result.stderr
 
 
-def test_grids_side_by_side_and_texts(command, train_here, tmp_path):
-    run = train_here("--epochs", "1", "--set", "samples.every=null")
-    assert command("plot", run, "--epochs", "0", "--out", tmp_path / "epochs.png").status == 0
-    assert command("plot", run, "--texts", tmp_path).status == 0
+def test_grids_side_by_side_and_texts(command, one_epoch, tmp_path):
+    assert command("plot", one_epoch, "--epochs", "0", "--out", tmp_path / "epochs.png").status == 0
+    assert command("plot", one_epoch, "--texts", tmp_path).status == 0
     assert {path.name for path in tmp_path.glob("*.txt")} == {"d_loss.txt", "d_acc.txt", "g_loss.txt"}
     assert command("plot", tmp_path, "--out", tmp_path / "losses.png").status == 0
