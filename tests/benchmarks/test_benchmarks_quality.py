@@ -23,7 +23,7 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, digits_folder):
+def runs(tmp_path_factory, digits_folder, compiled_once):
     home = tmp_path_factory.mktemp("quality")
     small = SMALL | {"data.folder": str(digits_folder)}
     return [

@@ -15,7 +15,8 @@ def small_data(digits_folder, child_environment, monkeypatch):
 
 
 def test_a_whole_run_is_taken_apart(small_data):
-    result = end_to_end.main(["--recipe", "mlp", "--steps", "12", "--data-dir", small_data])
+    small = ["generator.options.widths=[64,128]", "discriminator.options.widths=[64]"]
+    result = end_to_end.main(["--recipe", "mlp", "--steps", "12", "--data-dir", small_data, "--set", *small])
     numbers = result["recipes"]["mlp"]
     assert numbers["steps"] == 12
     assert all(seconds >= 0 for seconds in numbers["start_up"].values())

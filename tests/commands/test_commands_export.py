@@ -170,14 +170,15 @@ def test_draw_needs_no_mindspore(written, run_child, tmp_path, kind):
 def test_serving_example_answers_every_line(written, child_environment, tmp_path):
     command = [sys.executable, ROOT / "examples" / "serve.py", written("npz"), tmp_path / "pictures"]
     result = subprocess.run(
-        command, input="7\n8\n", env=child_environment, text=True, capture_output=True, timeout=60, check=True
+        command, input="7\n8\n-1\n9\n", env=child_environment, text=True, capture_output=True, timeout=60, check=True
     )
-    assert [line.split(" ms ")[1] for line in result.stdout.splitlines()] == [
-        str(tmp_path / "pictures" / f"{seed}.png") for seed in (7, 8)
+    lines = result.stdout.splitlines()
+    # A line that is no seed ends nothing.
+    assert lines.pop(2).split(":")[0] == "'-1' is no seed"
+    assert [line.split(" ms ")[1] for line in lines] == [
+        str(tmp_path / "pictures" / f"{seed}.png") for seed in (7, 8, 9)
     ]
-    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["7.png", "8.png"]
-    said = subprocess.run(command, input="-1\n9\n", env=child_environment, text=True, capture_output=True, timeout=60)
-    assert (said.returncode, said.stdout.splitlines()[0].split(":")[0]) == (0, "'-1' is no seed")
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["7.png", "8.png", "9.png"]
     for wrong in ([], ["/nowhere.npz", tmp_path]):
         done = subprocess.run([*command[:2], *wrong], env=child_environment, text=True, capture_output=True, timeout=60)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
