@@ -61,27 +61,18 @@ def test_interrupt_saves_and_resumes(start_run, command, tmp_path, finished):
     assert differences(run, finished) == []
 
 
-def test_second_interrupt_ends_at_once_and_loses_only_to_the_last_save(begin, at_step, command, finished):
-    def twice():
-        signal.signal(signal.SIGINT, signal.getsignal(signal.SIGINT))  # MindSpore has put its own there
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    at_step(33, twice)
-    run, result = begin()
-    assert result.status == 130
-    assert states(run)[-1].name == "state-00000020"
-    assert command("train", "--resume", run).status == 0
-    assert differences(run, finished) == []
+def test_longer_run_equals_one_of_that_length(command, finished, finished_80, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    assert (run / "checkpoints" / "Generator_step50.ckpt").exists()
+    assert command("train", "--resume", run, "--steps", 80).status == 0
+    assert differences(run, finished_80) == []
 
 
-def test_graph_run_goes_on_in_pynative_mode(begin, at_step, command, finished):
-    at_step(23, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    run, _ = begin()
-    assert command("train", "--resume", run, "--mode", "pynative").status == 0
-    assert differences(run, finished, free=("mode",)) == []
+# From here on what is compiled is shared, see reusing.py: these tests are of files.
+sharing = pytest.mark.usefixtures("compiled_once")
 
 
+@sharing
 def test_killed_run_is_locked_while_it_lives_and_resumes(start_run, command, finished):
     child, run = start_run(lines=3)
     child.send_signal(signal.SIGSTOP)
@@ -133,13 +124,7 @@ def test_run_killed_before_its_curves_gets_them(command, finished, tmp_path):
     assert differences(run, finished) == []
 
 
-def test_longer_run_equals_one_of_that_length(command, finished, finished_80, tmp_path):
-    run = copy_run(finished, tmp_path / "run")
-    assert (run / "checkpoints" / "Generator_step50.ckpt").exists()
-    assert command("train", "--resume", run, "--steps", 80).status == 0
-    assert differences(run, finished_80) == []
-
-
+@sharing
 def test_changed_cadences_keep_what_is_there(command, finished, tmp_path):
     run = copy_run(finished, tmp_path / "run")
     cadences = ("--set", "samples.every=15", "--set", "saving.networks_every=30", "--log-every", "25")
@@ -151,9 +136,10 @@ def test_changed_cadences_keep_what_is_there(command, finished, tmp_path):
     assert steps == [10, 20, 30, 31, 40, 50, 60]
 
 
+@sharing
 def test_run_in_minutes_ends_with_everything_of_its_last_step(command, digits_folder, tmp_path):
     run = tmp_path / "run"
-    basis = ("train", "--data-dir", digits_folder, "--out", run, "--device", "cpu")
+    basis = ("train", "--data-dir", digits_folder, "--out", run, "--device", "cpu", *SHORT)
     # Saving after every step takes longer than the step, so the time most likely runs out beside the training.
     assert command(*basis, "--minutes", "0.02", "--save-every", "1", "--log-every", "1000").status == 0
     last = states(run)[-1].name.removeprefix("state-")
@@ -162,6 +148,7 @@ def test_run_in_minutes_ends_with_everything_of_its_last_step(command, digits_fo
     assert "complete after" in command("train", "--resume", run).stdout
 
 
+@sharing
 @pytest.mark.parametrize(
     ("file", "how"), [("parameters.npz", "bit"), slow("parameters.npz", "missing"), slow("position.json", "truncated")]
 )
@@ -189,6 +176,7 @@ def test_all_states_damaged(command, finished, tmp_path):
     assert "holds no intact state" in result.stderr
 
 
+@sharing
 @pytest.mark.parametrize("content", [b'{"40": ["..", "x"]}', slow(b"{"), slow(None)])
 def test_damaged_index_is_written_anew(command, finished, tmp_path, content):
     run = copy_run(finished, tmp_path / "run")
@@ -230,6 +218,7 @@ def test_data_may_move_but_not_change(command, finished, digits_folder, tmp_path
     assert "are not those that the run began with" in result.stderr
 
 
+@sharing
 @pytest.mark.parametrize("step", [slow(25), 45])
 def test_full_disk_ends_with_one_line_and_the_run_goes_on(begin, at_step, command, finished, step):
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
