@@ -1,8 +1,8 @@
 """Compiled steps that several runs in one process share: what the tests of files and faults would wait for otherwise.
 
 A run whose computation was compiled before takes the networks and steps of that one, every parameter set to its own
-start. What compiling anew gives is the matter of test_training_modes.py, test_training_resume.py and
-test_commands_train.py, which do not use this.
+start. What compiling anew gives is the matter of test_training_modes.py and of the first tests in
+test_training_resume.py and test_commands_train.py, which do not use this.
 """
 
 import dataclasses
@@ -12,12 +12,12 @@ from ms_gan.config import Config
 from ms_gan.config.schema import EvaluationConfig, SamplesConfig, SavingConfig
 
 _PLAYERS: dict[str, object] = {}
-_STEPS: dict[int, object] = {}
+_STEPS: dict[int, tuple[object, list[str]]] = {}
 
 
 def _computation(config: Config) -> str | None:
-    """Return what is compiled, or None where preparing the steps says something or compiles nothing."""
-    if config.mode != "graph" or config.precision != "fp32" or config.objective.penalty != "none":
+    """Return what is compiled, or None where that is nothing, or in half precision."""
+    if config.mode != "graph" or config.precision != "fp32":
         return None
     length = {"epochs": 1, "steps": None, "minutes": None}
     data = dataclasses.replace(config.data, source="auto", folder=None)
@@ -44,11 +44,15 @@ def reuse(build: Callable, prepare_steps: Callable) -> tuple[Callable, Callable]
             ops.assign(parameter, start[name])
         return config, known, plan
 
-    def prepare_again(players, *others):
+    def prepare_again(players, config, image, announce):
         if id(players) not in map(id, _PLAYERS.values()):
-            return prepare_steps(players, *others)
+            return prepare_steps(players, config, image, announce)
         if id(players) not in _STEPS:
-            _STEPS[id(players)] = prepare_steps(players, *others)
-        return _STEPS[id(players)]
+            said: list[str] = []
+            _STEPS[id(players)] = prepare_steps(players, config, image, said.append), said
+        steps, said = _STEPS[id(players)]
+        for line in said:
+            announce(line)
+        return steps
 
     return build_again, prepare_again

@@ -21,7 +21,7 @@ from ms_gan.networks.registry import ImageShape
 from ms_gan.objectives.penalties import squared_gradient_norms
 from ms_gan.training.conditions import make_judge
 
-pytestmark = pytest.mark.usefixtures("mindspore_cpu")
+pytestmark = pytest.mark.usefixtures("compiled_once")
 CONDITIONAL = ("conditional=true", "batch_size=8")
 SMALL = ("generator.options.widths=[8,8]", "discriminator.options.widths=[8]")
 
@@ -181,7 +181,7 @@ def test_a_discriminator_of_one_logit_is_refused():
 
 
 @pytest.fixture(scope="module")
-def run(train_here):
+def run(compiled_once, train_here):
     settings = ("samples.every=10", "saving.networks_every=10", "saving.state_every=10", "batch_size=16")
     widths = ("generator.options.widths=[16,8,4]", "discriminator.options.widths=[16]")
     return train_here("--config", "conditional_mnist", "--steps", 25, "--set", *settings, *widths)
