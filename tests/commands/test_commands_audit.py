@@ -66,7 +66,9 @@ def test_the_plug_in_tells_what_it_has_from_what_it_has_not():
     assert found == {"MatMul": "aclnn", "BatchNormGrad": "acl", "BesselJ0": "", "NoSuchOperator": ""}
 
 
-def test_what_computes_nothing_needs_no_kernel():
+def test_what_computes_nothing_needs_no_kernel(monkeypatch):
+    # What the plug-in itself says is the test before this one.
+    monkeypatch.setattr(audit_module, "kernels_on_ascend", lambda names: dict.fromkeys(names, "aclnn"))
     assert kernels_for(["Switch", "MatMul"]) == {"Switch": "graph", "MatMul": "aclnn"}
     assert not judge({"mlp D": {"Switch": 1}}, {"Switch": "graph"}, {"Switch": ""})["failures"]
 
