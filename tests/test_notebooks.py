@@ -46,7 +46,7 @@ def test_the_chinese_notebook_has_the_same_code_and_other_words():
 
 
 @pytest.fixture
-def execute(child_environment, tmp_path, monkeypatch):
+def execute(child_environment, kept_digits, tmp_path, monkeypatch):
     """Give a function that runs a notebook with QUICK and returns what its cells put out, by cell."""
     nbclient = pytest.importorskip("nbclient", reason="needs requirements-notebooks.txt")
     nbformat = pytest.importorskip("nbformat")
@@ -79,8 +79,8 @@ def shown_in(outputs: list) -> str:
 
 
 def test_first_gan_trains_shows_its_gif_and_draws_new_digits(execute):
-    # Two epochs redraw the page as eight do.
-    outputs = execute("01_first_gan", "8 if QUICK", "2 if QUICK")
+    # Three grids in one epoch redraw the page as those of eight do.
+    outputs = execute("01_first_gan", "8 if QUICK", "1 if QUICK")
     assert "Device: CPU" in text_of(outputs["device"])
     assert "nothing is downloaded" in text_of(outputs["data"])
     # One place of the page that was redrawn, and lines beside it.

@@ -15,7 +15,7 @@ def trial(loss: float = 1.0, weight: float = 1.0) -> Trial:
     return Trial({"ms_per_step": 2.0}, history, {"w": np.full(2, weight, np.float32)})
 
 
-def test_self_test_really_runs_both_modes_and_gives_one_table(run_child):
+def test_self_test_really_runs_both_modes_and_gives_one_table(run_child, kept_digits):
     result = run_child("doctor", "--self-test", "--config", "mlp", "--steps", 5, "--device", "cpu")
     assert result.status == 0, result.stderr
     table = [line for line in result.stdout.splitlines() if line.startswith("|")]
