@@ -96,7 +96,8 @@ def test_required_npu_that_fails_ends_with_the_real_error_text(pretender, digits
 
 @without_real_cann
 def test_fallback_tells_the_reason_and_a_failing_training_its_status(pretender, digits_folder):
-    diverging = ["--set", "discriminator_optimizer.lr=1e30", "--set", "generator_optimizer.lr=1e30"]
+    small = ["generator.options.widths=[64,128]", "discriminator.options.widths=[64]"]
+    diverging = ["--set", "discriminator_optimizer.lr=1e30", "generator_optimizer.lr=1e30", *small]
     given = ["--data-dir", str(digits_folder), "--steps", "10", "--out", "run", *diverging]
     status, output = pretender.run("run_ascend.sh", *given, ASCEND_DEVICE_ID="5")
     assert status == 1, output

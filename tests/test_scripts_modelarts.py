@@ -273,8 +273,9 @@ def test_obs_without_moxing_is_refused_before_the_training(place):
 def test_the_real_training_runs_from_it(place, digits_folder, child_environment):
     training = place.boot_file.parent / "train.py"
     training.write_text((REPOSITORY / "scripts/train.py").read_text())
+    small = ("--set", "generator.options.widths=[64,128]", "discriminator.options.widths=[64]")
     status, output = place.run(
-        *(f"--data_url={digits_folder}", "--train_url=obs://bucket/out", "--steps=3", "--device=cpu"),
+        *(f"--data_url={digits_folder}", "--train_url=obs://bucket/out", "--steps=3", "--device=cpu", *small),
         **{name: child_environment[name] for name in ("HOME", "MS_GAN_DATA", "MS_GAN_MIRROR")},
     )
     assert status == 0, output

@@ -14,12 +14,13 @@ from ms_gan.config import load_config
 from ms_gan.device import DeviceChoice
 
 SHORT = ("--steps", 15, "--repeats", 1)
+SMALL = ("--set", "generator.options.widths=[64,128]", "discriminator.options.widths=[64]")
 
 
 @pytest.fixture(scope="module")
 def compared(run_child, digits_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("compare") / "c"
-    words = ("--data-dir", digits_folder, *SHORT, "--stock", "--stock-steps", 1, "--out", out)
+    words = ("--data-dir", digits_folder, *SHORT, *SMALL, "--stock", "--stock-steps", 1, "--out", out)
     result = run_child("compare", *words)
     assert result.status == 0, result.stderr
     return out, result.stdout, json.loads((out / "compare.json").read_text())
