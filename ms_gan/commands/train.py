@@ -12,6 +12,7 @@ from ms_gan.commands.resume import data_digest, merge_resumed, redrawn, stored_c
 from ms_gan.commands.signals import Phase, ending_signals
 from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config, build_config, config_text, load_config
+from ms_gan.data.stream import generator_for
 from ms_gan.device import choose_device
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
@@ -205,12 +206,13 @@ def _mend_description(job: "Job", prepared: Prepared, options: TrainOptions, sto
 
 
 def _draw_real(job: "Job") -> None:
-    """Draw as many real images as a grid holds."""
+    """Draw as many real images as a grid holds, at random: those of a folder come class by class."""
     from ms_gan.pictures.grid import save_grid
 
     samples = job.config.samples
     count = samples.rows * samples.columns
-    save_grid(job.run.real_picture, job.images.images[:count], samples.rows, samples.columns)
+    chosen = generator_for(samples.seed).permutation(len(job.images.images))[:count]
+    save_grid(job.run.real_picture, job.images.images[chosen], samples.rows, samples.columns)
 
 
 def dry_run(config: Config) -> str:

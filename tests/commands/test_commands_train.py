@@ -2,10 +2,12 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import SHORT, STEPS
+from PIL import Image
 from run_folders import differences, states
 
 _FILES = {
@@ -38,6 +40,21 @@ def test_a_grid_too_large_for_its_film_is_refused_before_anything_is_made(comman
         assert (result.status, result.stderr.count("\n")) == (2, 1)
         assert f"config samples: a grid of {number} x {number} images" in result.stderr
     assert not run.exists()
+
+
+def test_the_real_pictures_beside_the_drawn_ones_are_of_all_classes(tmp_path):
+    from ms_gan.commands.train import _draw_real
+
+    # As a folder has them: one class after the other.
+    images = np.repeat(np.uint8([0, 60, 120, 180, 240]), 40)[:, None, None, None] * np.ones((1, 1, 4, 4), np.uint8)
+    samples = SimpleNamespace(rows=5, columns=8, seed=1)
+    job = SimpleNamespace(
+        config=SimpleNamespace(samples=samples),
+        images=SimpleNamespace(images=images),
+        run=SimpleNamespace(real_picture=tmp_path / "real.png"),
+    )
+    _draw_real(job)
+    assert set(np.unique(np.asarray(Image.open(tmp_path / "real.png").convert("L")))) >= {0, 60, 120, 180, 240}
 
 
 # From here on what is compiled is shared, see reusing.py: these tests are of files.
