@@ -57,9 +57,12 @@ def atomic_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
 
 def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:
-    """Write bytes or text (as UTF-8) to `path` with :func:`atomic_file`."""
+    r"""Write bytes or text (as UTF-8) to `path` with :func:`atomic_file`.
+
+    Names of files need not be UTF-8: of those in a text the odd bytes are written as codes such as ``\udce9``.
+    """
     with atomic_file(path) as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
+        stream.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 def write_with(path: str | os.PathLike, writer: Callable[[str], None]) -> None:

@@ -38,14 +38,14 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--data", metavar="NAME", help="auto, mnist, cifar10, raw, pictures or builtin (the run's)")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the data (the run's)")
     parser.add_argument("--classes", nargs="+", metavar="CLASS", help="only these classes, by name or number")
-    parser.add_argument("--num", type=int, default=10_000, metavar="N", help="generated and real images (10,000)")
+    parser.add_argument("--num", type=int, metavar="N", help="generated and real images (10,000)")
     parser.add_argument(
         "--extractor",
         default="auto",
         metavar="NAME",
         help="auto, cnn, turns, random-conv-v1, or a .onnx, .mindir, .npz file",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the latents and of the choice of images (1)")
+    parser.add_argument("--seed", type=int, help="of the latents and of the choice of images (1)")
     parser.add_argument("--json", metavar="FILE", help="write the result there too")
     parser.add_argument("--config", metavar="NAME", help="recipe of a checkpoint outside a run folder")
     device_options(parser)
@@ -57,21 +57,24 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from ms_gan.commands.statistics import compare_statistics
 
     if Path(options.source).suffix.lower() == ".npz" or Path(options.extractor).suffix.lower() == ".npz":
-        given = [name for name in ("data", "data_dir", "classes", "config", "require_ascend") if getattr(options, name)]
+        unused = ("data", "data_dir", "classes", "num", "seed", "config", "require_ascend")
+        # A seed of 0 is one that was given.
+        given = [name for name in unused if getattr(options, name) is not None and getattr(options, name) is not False]
+        given += ["device"] if options.device == "ascend" else []
         if given:
-            raise UserError(f"--{given[0].replace('_', '-')}: two .npz files are compared as they are; leave it out")
+            name = given[0].replace("_", "-")
+            raise UserError(f"--{name}: two .npz files are compared as they are, on the CPU; leave it out")
         compare_statistics(options.source, options.extractor, options.json)
         return
     evaluate(
         options.source,
-        num=options.num,
         extractor=options.extractor,
-        seed=options.seed,
         data={"source": options.data, "folder": options.data_dir, "classes": options.classes},
         config=options.config,
         json_file=options.json,
         device=options.device,
         require_ascend=options.require_ascend,
+        **{name: getattr(options, name) for name in ("num", "seed") if getattr(options, name) is not None},
     )
 
 

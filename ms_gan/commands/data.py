@@ -22,7 +22,7 @@ def show_data(
     seed: int = 1,
     announce: Callable[[str], None] = print,
 ) -> Path:
-    """Draw random examples with their labels (recipe 5 shows 9) and say what the data are.
+    """Draw random examples with their labels (recipe dense shows 9) and say what the data are.
 
     Parameters
     ----------

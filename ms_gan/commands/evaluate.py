@@ -204,9 +204,7 @@ def _keep(
 ) -> None:
     """Write the result, and for a run pictures of nearest neighbours and the report."""
     if json_file:
-        text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-        # What of a file's name is not UTF-8, JSON has codes for.
-        write_atomically(json_file, text.encode(errors="backslashreplace"))
+        write_atomically(json_file, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
         announce(f"wrote {json_file}")
     if source.run is None:
         return

@@ -208,7 +208,7 @@ def write_images(out: Path, images: np.ndarray, rows: int, columns: int) -> list
 
 
 def _scales(generator, scaled, scales: Sequence[float], rows: int, columns: int, out: Path) -> Path:
-    """Draw recipe 2's study: the same latents scaled, normalised by the batch and by the moving statistics."""
+    """Draw recipe dcgan's study: the same latents scaled, normalised by the batch and by the moving statistics."""
     from ms_gan.commands.drawing import draw_images
 
     if out.suffix.lower() != ".png":

@@ -28,7 +28,7 @@ def plan_of(run: RunFolder) -> Plan:
 
 
 def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
-    """Draw the curves of a run, or of a folder with recipe 5's text files.
+    """Draw the curves of a run, or of a folder with recipe dense's text files.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def _ranges(numbers: Sequence[int]) -> str:
 
 
 def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:
-    """Draw both losses as points, as recipe 5 does; arguments and result as for :func:`plot`, scatter.png."""
+    """Draw both losses as points, as recipe dense does; arguments and result as for :func:`plot`, scatter.png."""
     folder = source.path if isinstance(source, RunFolder) else Path(source)
     run = RunFolder(folder)
     records = run.history() if os.path.exists(run.config_file) else read_loss_texts(folder)
@@ -165,7 +165,7 @@ def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:
 
 
 def export_texts(run: RunFolder, folder: str | Path) -> Path:
-    """Write d_loss.txt, d_acc.txt and g_loss.txt, one number a line, as recipe 5 leaves them.
+    """Write d_loss.txt, d_acc.txt and g_loss.txt, one number a line, as recipe dense leaves them.
 
     Parameters
     ----------

@@ -56,9 +56,7 @@ def compare_statistics(
         "real": {"file": str(real), "images": theirs[1], "sha256": file_digest(Path(real))},
     }
     if json_file:
-        text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-        # What of a file's name is not UTF-8, JSON has codes for.
-        write_atomically(json_file, text.encode(errors="backslashreplace"))
+        write_atomically(json_file, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     announce(f"{result['metrics'][0]['name']}  {number(value)}  Fréchet distance, lower is better")
     announce("Files of statistics say nothing of how they were made: compare only what one program made in one way.")
     return result

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from ms_gan.config.schema import SHORTEST_FRAME, Config, OptimizerConfig
+from ms_gan.config.schema import LARGEST_SIZE, SHORTEST_FRAME, Config, OptimizerConfig
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 
@@ -182,8 +182,8 @@ def _check(config: Config) -> None:
         for key, value in getattr(config, role).options.items():
             for entry in value if isinstance(value, list | tuple) else [value]:
                 _at_most(_WIDEST, entry, f"{role}.options.{key}")
-    for path in ("latent.size", "data.size"):
-        _at_most(_WIDEST, _lookup(config, path), path)
+    _at_most(_WIDEST, config.latent.size, "latent.size")
+    _at_most(LARGEST_SIZE, config.data.size, "data.size")
     if config.data.channels not in (None, 1, 3):
         raise UserError(f"config data.channels: {config.data.channels} is neither 1 (grey) nor 3 (colour)")
     if config.objective.penalty != "none" and config.updates.real_and_fake == "in_turn":
@@ -254,6 +254,7 @@ def _at_least(config: Config, least: float, *paths: str) -> None:
 
 def _at_most(most: int, value: Any, where: str) -> None:
     if isinstance(value, int | float) and value > most:
+        # As text within quotes: a key of a network's options may be any text, with line ends too.
         raise UserError(f"config {_show(where)[1:-1]}: {_show(value)} is too large, the most is {most}")
 
 

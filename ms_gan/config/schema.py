@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+LARGEST_SIZE = 4096  # pixels of an image's edge
 SHORTEST_FRAME = 0.02  # seconds; browsers show faster GIFs slowly
 
 Loss = Literal["non_saturating", "minimax", "wasserstein", "least_squares", "hinge", "relativistic"]

@@ -13,13 +13,13 @@ from typing import IO
 
 import numpy as np
 
+from ms_gan.config.schema import LARGEST_SIZE
 from ms_gan.data.images import BLOCK, DIGITS, ImageSet, Records, Wish, gather, open_data
 from ms_gan.errors import UserError
 
 LAYOUTS = ("", "MNIST_Data", "MNIST/raw")  # MindSpore's archive and torchvision's folder
 CACHED = "mnist"  # the folder in the cache
 _STEMS = {"train": "train", "test": "t10k"}
-_LARGEST_EDGE = 4096
 _LARGEST_FILE = 2**30  # bytes unpacked, twenty times MNIST; more must come from a lying header
 _LARGEST_RATIO = 1032  # deflate cannot pack tighter
 _MEND = "delete it and fetch the data again, or give another folder"
@@ -67,7 +67,7 @@ def idx_records(images: Path, labels: Path) -> Records:
     """
     with _open_idx(images, 3) as (_, (count, height, width)):
         pass
-    if not (0 < height <= _LARGEST_EDGE and 0 < width <= _LARGEST_EDGE):
+    if not (0 < height <= LARGEST_SIZE and 0 < width <= LARGEST_SIZE):
         raise UserError(f"{images}: its header says images of {width}x{height} pixels; {_MEND}")
     values = _read_labels(labels, images, count)
 

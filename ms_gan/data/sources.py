@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ms_gan.config.schema import LARGEST_SIZE
 from ms_gan.data import cifar10, idx
 from ms_gan.data.download import complete, fetch
 from ms_gan.data.folder import find_pictures, load_pictures
@@ -279,8 +280,8 @@ def _check(source: str, wish: Wish, prefer: str) -> None:
     ):
         if given not in known:
             raise UserError(unknown_name(where, given, known))
-    if wish.size is not None and not (type(wish.size) is int and 1 <= wish.size <= 4096):
-        raise UserError(f"image size: {wish.size!r} is not a whole number from 1 to 4096")
+    if wish.size is not None and not (type(wish.size) is int and 1 <= wish.size <= LARGEST_SIZE):
+        raise UserError(f"image size: {wish.size!r} is not a whole number from 1 to {LARGEST_SIZE}")
     if wish.channels not in (None, 1, 3):
         raise UserError(f"image channels: {wish.channels!r} is neither 1 (grey) nor 3 (colour)")
 

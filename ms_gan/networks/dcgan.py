@@ -1,4 +1,4 @@
-"""Recipe 2: DCGAN.
+"""Recipe dcgan: DCGAN.
 
 A convolution before batch normalisation has no bias (MindSpore's default): the normalisation would take it away again.
 """
@@ -14,7 +14,7 @@ from ms_gan.networks.registry import ImageShape, discriminator, generator
 def sizes_up_to(size: int) -> list[int]:
     """Return the way from 1 pixel to `size`: doubled where it is even, one more where it is odd.
 
-    28 gives recipe 2's 1, 2, 3, 6, 7, 14, 28, and 32 gives 1, 2, 4, 8, 16, 32.
+    28 gives recipe dcgan's 1, 2, 3, 6, 7, 14, 28, and 32 gives 1, 2, 4, 8, 16, 32.
     """
     way = [size]
     while way[0] > 1:

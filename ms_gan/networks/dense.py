@@ -1,4 +1,4 @@
-"""Recipe 5: the dense networks of the GAN with loss and accuracy histories."""
+"""Recipe dense: the dense networks of the GAN with loss and accuracy histories."""
 
 import math
 
@@ -46,5 +46,5 @@ class DenseGenerator(nn.Cell):
         return self.layers(latents).reshape((-1, *self.image))
 
 
-# Recipe 5's discriminator is recipe 1's with other widths.
+# Recipe dense's discriminator is recipe mlp's with other widths.
 discriminator("dense")(MLPDiscriminator)

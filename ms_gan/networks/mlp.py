@@ -1,4 +1,4 @@
-"""Recipe 1: the fully connected networks of the MindSpore GAN on MNIST."""
+"""Recipe mlp: the fully connected networks of the MindSpore GAN on MNIST."""
 
 import math
 

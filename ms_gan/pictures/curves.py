@@ -1,4 +1,4 @@
-"""Plots of what was recorded in training, and the reader of recipe 5's text files."""
+"""Plots of what was recorded in training, and the reader of recipe dense's text files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -98,7 +98,7 @@ def save_scatter(
     steps: Sequence[int] | None = None,
     title: str = "Losses of D and G",
 ) -> None:
-    """Write recipe 5's scatter plot as a PNG file: both losses as dots, over time and against each other.
+    """Write recipe dense's scatter plot as a PNG file: both losses as dots, over time and against each other.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def draw_scatter(
 
 
 def read_loss_texts(folder: str | Path, every: int = 100) -> list[dict]:
-    """Read recipe 5's ``d_loss.txt``, ``d_acc.txt`` and ``g_loss.txt``: one number a line.
+    """Read recipe dense's ``d_loss.txt``, ``d_acc.txt`` and ``g_loss.txt``: one number a line.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ def write_comparison(runs: Sequence[RunFolder], out: str | Path) -> Path:
     return Path(out)
 
 
-def _render(title: str, sections: Sequence[dict[str, Any]], together: dict[str, Any] | None) -> bytes:
+def _render(title: str, sections: Sequence[dict[str, Any]], together: dict[str, Any] | None) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -69,7 +69,7 @@ def _render(title: str, sections: Sequence[dict[str, Any]], together: dict[str, 
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "percent": lambda share: f"{100 * share:.1f}"}
-    page = environment.get_template("report.html").render(
+    return environment.get_template("report.html").render(
         title=title,
         sections=sections,
         together=together,
@@ -77,8 +77,6 @@ def _render(title: str, sections: Sequence[dict[str, Any]], together: dict[str, 
         written=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
         interval=interval,
     )
-    # Names of files need not be UTF-8.
-    return page.encode(errors="backslashreplace")
 
 
 def _section(gathered: Gathered, most_bytes: int) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_both_sides_train_the_same_networks(small_data):
 
 
 def test_work_of_a_step_is_that_of_its_layers(small_data):
-    # Recipe 1: G once forward for both updates, D on real and fake together, then D once more for G.
+    # Recipe mlp: G once forward for both updates, D on real and fake together, then D once more for G.
     g = [100 * 128, 128 * 256, 256 * 512, 512 * 1024, 1024 * 784]
     d = [784 * 512, 512 * 256, 256]
     expected = 64 * (3 * sum(g) - g[0]) + 128 * (3 * sum(d) - d[0]) + 64 * 2 * sum(d)

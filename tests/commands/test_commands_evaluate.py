@@ -267,5 +267,12 @@ def test_statistics_of_two_files(command, tmp_path):
     assert metric["value"] == pytest.approx(4, rel=0.1)
 
 
+@pytest.mark.parametrize("words", [("--num", 50), ("--seed", 0), ("--data", "mnist"), ("--device", "ascend")])
+def test_what_two_files_of_statistics_have_no_use_for_is_refused(command, tmp_path, words):
+    outcome = command("evaluate", tmp_path / "a.npz", "--extractor", tmp_path / "b.npz", *words)
+    assert (outcome.status, outcome.stderr.count("\n")) == (2, 1)
+    assert f"{words[0]}: two .npz files are compared as they are" in outcome.stderr
+
+
 def test_an_untouched_run_is_still_one(evaluated):
     assert RunFolder.open(evaluated[0]).history()

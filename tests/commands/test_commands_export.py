@@ -57,7 +57,7 @@ def small(mindspore_cpu, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-# Recipe 4's generator is recipe 3's.
+# Recipe wgan_gp's generator is recipe wgan's.
 @pytest.mark.parametrize("recipe", [*list(SMALL)[:-1], slow("wgan_gp")])
 def test_every_recipe_in_every_format_draws_what_the_checkpoint_draws(small, command, tmp_path, recipe, kind):
     _needs(kind)

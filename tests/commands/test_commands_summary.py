@@ -1,4 +1,4 @@
-"""The layer tables: recipe 5's published numbers, and shapes in channels, rows and columns."""
+"""The layer tables: recipe dense's published numbers, and shapes in channels, rows and columns."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Plots: every record is in them, what they cannot show is said, and the text files of recipe 5 are read right."""
+"""Plots: every record is in them, what they cannot show is said, and the text files of recipe dense are read right."""
 
 import json
 import os
