@@ -10,11 +10,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.process import Side, alternate, compared
-from benchmarks.report import circumstances, claim, headline, leave, run, table
+from benchmarks.report import circumstances, headline, leave, run, table
 from ms_gan.commands.spread import spread_text
 from ms_gan.config import load_config
 from ms_gan.device.requirements import module_version
 from ms_gan.errors import UserError
+from ms_gan.files import check_writable
 from ms_gan.names import unknown_name
 
 # The recipes that `pytorch_twin` has too.
@@ -34,7 +35,7 @@ def main(words: Sequence[str]) -> dict[str, Any]:
         raise UserError("--alternations and --least are whole numbers from 1, --seconds a number from 0")
     if module_version("torch") is None:
         raise UserError("PyTorch is not installed: pip install -r requirements-pytorch.txt")
-    claim(options.json)
+    check_writable(options.json)
     result = circumstances() | {"fused_adam": options.fused_adam, "recipes": {}}
     for name in recipes:
         result["recipes"][name] = measure(name, options)

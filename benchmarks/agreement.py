@@ -19,10 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from benchmarks.process import ROOT
-from benchmarks.report import circumstances, claim, headline, leave, run, table
+from benchmarks.report import circumstances, headline, leave, run, table
 from ms_gan.config import recipe_names
 from ms_gan.device.settings import user_environment
 from ms_gan.errors import UserError
+from ms_gan.files import check_writable
 from ms_gan.names import unknown_name
 from ms_gan.runs.folder import RunFolder
 
@@ -33,7 +34,7 @@ def main(words: Sequence[str]) -> dict[str, Any]:
     for name in options.recipe:
         if name not in recipe_names():
             raise UserError(unknown_name("--recipe", name, recipe_names()))
-    claim(options.json)
+    check_writable(options.json)
     result = circumstances() | {"change": options.change, "recipes": {}}
     for recipe in options.recipe:
         with tempfile.TemporaryDirectory(prefix="ms_gan-agreement-") as folder:

@@ -15,10 +15,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.process import ROOT
-from benchmarks.report import circumstances, claim, headline, leave, run, table
+from benchmarks.report import circumstances, headline, leave, run, table
 from ms_gan.config import recipe_names
 from ms_gan.device.settings import user_environment
 from ms_gan.errors import UserError
+from ms_gan.files import check_writable
 from ms_gan.names import unknown_name
 
 # Long enough for a steady rate; None: as published.
@@ -37,7 +38,7 @@ def main(words: Sequence[str]) -> dict[str, Any]:
             raise UserError(unknown_name("--recipe", name, ("all", *recipe_names())))
     if options.steps is not None and options.steps < 2:
         raise UserError("--steps must be at least 2")
-    claim(options.json)
+    check_writable(options.json)
     result = circumstances() | {"bar": _BAR, "recipes": {}}
     for name in recipes:
         result["recipes"][name] = numbers = measure(name, options)

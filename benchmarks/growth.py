@@ -14,10 +14,11 @@ import numpy as np
 
 from benchmarks.growth_picture import save_growth
 from benchmarks.process import Side, alternate, compared, medians
-from benchmarks.report import circumstances, claim, headline, leave, run, table
+from benchmarks.report import circumstances, headline, leave, run, table
 from ms_gan.commands.spread import spread, spread_text
 from ms_gan.config import load_config, recipe_names
 from ms_gan.errors import UserError
+from ms_gan.files import check_writable
 from ms_gan.names import unknown_name
 
 _BATCHES = {"mlp": (16, 32, 64, 128, 256, 512, 1024), "dense": (16, 32, 64, 128, 256, 512, 1024)}
@@ -34,8 +35,8 @@ def main(words: Sequence[str]) -> dict[str, Any]:
             raise UserError(unknown_name("--recipe", name, recipe_names()))
     if min(options.batches or [1]) < 1 or min(options.widths) <= 0 or options.rounds < 1:
         raise UserError("--batches and --rounds are whole numbers from 1, --widths numbers above 0")
-    claim(options.json)
-    claim(options.picture)
+    check_writable(options.json)
+    check_writable(options.picture)
     if options.picture is not None and Path(options.picture).suffix.lower() != ".png":
         raise UserError(f"--picture {options.picture}: give it a name ending in .png")
     result = circumstances() | {"batch": {}, "width": {}}

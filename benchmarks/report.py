@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -13,9 +12,11 @@ from typing import Any
 from ms_gan.device import describe_machine
 from ms_gan.device.requirements import module_version
 from ms_gan.errors import UserError
-from ms_gan.files import cannot_write, write_atomically
+from ms_gan.files import check_writable, write_atomically
 
 _BUSY = 0.5
+claim = check_writable
+"""For `benchmarks/quality.py`."""
 
 
 def circumstances() -> dict[str, Any]:
@@ -50,20 +51,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table in Markdown; the first column is on the left, the others on the right."""
     lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
-
-
-def claim(path: str | None) -> None:
-    """Raise UserError now, rather than after an hour, if the file for the numbers cannot be written."""
-    if path is None:
-        return
-    if Path(path).is_dir():
-        raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=Path(path).parent):
-            pass
-    except OSError as error:
-        raise UserError(cannot_write(Path(path), error)) from error
 
 
 def leave(path: str | None, result: dict[str, Any]) -> None:

@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from benchmarks.process import Side, medians
-from benchmarks.report import circumstances, claim, headline, leave, run, table
+from benchmarks.report import circumstances, headline, leave, run, table
 from ms_gan.commands.audit_graphs import graphs_of_steps
 from ms_gan.config import Config, config_text, load_config, recipe_names
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
-from ms_gan.files import write_atomically
+from ms_gan.files import check_writable, write_atomically
 from ms_gan.names import unknown_name
 
 # Weight, gradient and both moments are read, weight and moments written, 4 bytes each.
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     for name in options.recipe:
         if name not in recipe_names():
             raise UserError(unknown_name("--recipe", name, recipe_names()))
-    claim(options.json)
+    check_writable(options.json)
     facts = circumstances()
     work = {name: work_of(name) for name in options.recipe}
     activate(choose_device("cpu", announce=lambda line: None))

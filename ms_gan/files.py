@@ -87,6 +87,28 @@ def write_with(path: str | os.PathLike, writer: Callable[[str], None]) -> None:
             temporary.unlink()
 
 
+def check_writable(path: str | os.PathLike | None) -> None:
+    """Raise UserError now, rather than after an hour of work, if a file cannot be written at `path`.
+
+    Its folder is made when it is missing; None, where no file was asked for, passes.
+    """
+    if path is None:
+        return
+    if os.path.isdir(path):
+        raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
+    make_writable(_target(path).parent)
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder if it is missing, and raise UserError if no file can be made in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(cannot_write(folder, error)) from error
+
+
 def _target(path: str | os.PathLike) -> Path:
     """Return the file to rename to."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ms_gan.errors import UserError
-from ms_gan.files import atomic_file, write_atomically, write_with
+from ms_gan.files import atomic_file, check_writable, write_atomically, write_with
 
 
 def test_error_inside_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -59,6 +59,17 @@ def test_pipes_and_devices_stay_what_they_are(tmp_path, write):
             write(tmp_path / name)
     assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
     assert stat.S_ISCHR(os.stat(tmp_path / "link").st_mode)
+
+
+def test_a_file_that_cannot_be_written_is_found_out_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "file" / "x.json", tmp_path / "pipe"):
+        with pytest.raises(UserError, match="cannot write"):
+            check_writable(path)
+    for path in (None, tmp_path / "file", tmp_path / "deep" / "x.json"):
+        check_writable(path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "file", "pipe"]
 
 
 def test_link_to_a_file_stays_a_link(tmp_path):

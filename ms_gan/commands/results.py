@@ -1,11 +1,9 @@
 """Folders for results, known to be writable before the work begins."""
 
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from ms_gan.errors import UserError
-from ms_gan.files import cannot_write
+from ms_gan.files import make_writable
 
 
 def result_folder(kind: str, recipe: str, out: str | Path | None) -> Path:
@@ -24,10 +22,5 @@ def result_folder(kind: str, recipe: str, out: str | Path | None) -> Path:
         If nothing can be written there.
     """
     folder = Path(out or Path("runs") / f"{kind}-{recipe}-{datetime.now():%Y%m%d-%H%M%S}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(cannot_write(folder, error)) from error
+    make_writable(folder)
     return folder

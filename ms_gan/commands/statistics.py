@@ -10,7 +10,7 @@ from ms_gan.evaluation.foreign import read_statistics
 from ms_gan.evaluation.frechet import frechet_distance
 from ms_gan.evaluation.protocol import count_text
 from ms_gan.evaluation.results import number
-from ms_gan.files import write_atomically
+from ms_gan.files import check_writable, write_atomically
 from ms_gan.runs.sealed import file_digest
 
 
@@ -47,6 +47,7 @@ def compare_statistics(
                 f"{path}: statistics compare only with statistics of the same network; give two .npz files: "
                 "ms-gan evaluate GENERATED.npz --extractor REAL.npz"
             )
+    check_writable(json_file)
     ours, theirs = read_statistics(Path(generated)), read_statistics(Path(real))
     counts = "-".join("unknown" if count is None else count_text(count) for _, count in (ours, theirs))
     value = frechet_distance(ours[0], theirs[0])

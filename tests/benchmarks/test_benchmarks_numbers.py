@@ -228,12 +228,6 @@ def test_a_busy_machine_is_warned_of(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_file_that_cannot_be_written_is_found_out_at_once(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
-        report.claim(str(tmp_path / "file" / "x.json"))
-
-
 def test_numbers_are_short():
     assert spread_text({"median": 81234.4, "min": 0.012345, "max": 81235.0}) == "81,234 (0.01235 to 81,235)"
     assert spread_text(_same(26.918)) == "26.92"
