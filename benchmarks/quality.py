@@ -18,12 +18,10 @@ import numpy as np
 
 from benchmarks.quality_picture import save_quality
 from benchmarks.report import circumstances, claim, headline, leave, run, table
-from ms_gan.commands.evaluation_source import FEWEST, find_source
-from ms_gan.commands.generate import load_generator
+from ms_gan.commands.evaluation_source import FEWEST, draw_to_judge, find_source
 from ms_gan.commands.references import RealImages, draw_sample, load_real_images
 from ms_gan.config import config_text
 from ms_gan.config.schema import SamplesConfig, SavingConfig
-from ms_gan.data.classes import drawing_latents
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.evaluation.extractors import AUTO, Extractor, choose_extractor
@@ -31,7 +29,6 @@ from ms_gan.evaluation.judging import Sample, compare
 from ms_gan.evaluation.protocol import METRICS, metric_name
 from ms_gan.evaluation.results import number
 from ms_gan.names import unknown_name
-from ms_gan.pictures.grid import to_pixels
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.index import drawing_file
 
@@ -81,7 +78,7 @@ def main(words: Sequence[str]) -> dict[str, Any]:
         raise UserError("a run is named twice; it would count as another seed")
     activate(choose_device("cpu", announce=_say))
     judge = _judge(runs, options)
-    floor = judge(judge.real.other.images[draw_sample(judge.real.other, judge.count, _SEED, other=True)])
+    floor = judge(draw_sample(judge.real.other.images, judge.count, _SEED, other=True))
     curves = {
         title: _curve([point for folder in members for point in _points(folder, judge, options.checkpoints)])
         for title, members in _curves(runs).items()
@@ -155,15 +152,12 @@ def _judge(runs: Sequence[RunFolder], options: argparse.Namespace) -> _Judge:
     if count < options.num:
         _say(f"{count:,} images of either kind, not {options.num:,}: there are no more")
     extractor = choose_extractor(options.extractor, real.train, real.test, _say)
-    reference = real.reference.images[draw_sample(real.reference, count, _SEED)]
+    reference = draw_sample(real.reference.images, count, _SEED)
     return _Judge(real, Sample.of(reference, extractor.measure), extractor, count, tuple(options.metrics))
 
 
 def _points(folder: RunFolder, judge: _Judge, most: int) -> list[dict[str, Any]]:
     """Measure checkpoints of a run, spread evenly over those that it kept, the last among them."""
-    # Not above: it imports MindSpore, whose settings have to be made first.
-    from ms_gan.commands.drawing import draw_images
-
     clock = {record["step"]: record["seconds"] for record in folder.history() if "seconds" in record}
     index = folder.network_index()
     steps = sorted(step for step in index if step in clock)
@@ -173,9 +167,10 @@ def _points(folder: RunFolder, judge: _Judge, most: int) -> list[dict[str, Any]]
     chosen = sorted(steps[round(place)] for place in places)
     points = []
     for step in chosen:
-        generator, config = load_generator(folder.checkpoints / drawing_file(index[step]))
-        images = to_pixels(draw_images(generator, drawing_latents(config, _SEED, judge.count))).transpose(0, 3, 1, 2)
-        found = judge(np.ascontiguousarray(images))
+        images, _ = draw_to_judge(
+            folder.checkpoints / drawing_file(index[step]), None, judge.real.seen, judge.count, _SEED
+        )
+        found = judge(images)
         points.append({"step": step, "minutes": clock[step] / 60, "run": folder.path.name, "metrics": found})
         _say(f"{folder.path.name}, step {step:,}: " + ", ".join(f"{kind} {number(found[kind])}" for kind in found))
     return points

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ms_gan.commands.evaluation_source import FEWEST, Source, described, find_source
-from ms_gan.commands.generate import load_generator
+from ms_gan.commands.evaluation_source import FEWEST, Source, described, draw_to_judge, find_source
 from ms_gan.commands.references import RealImages, draw_sample, load_real_images
 from ms_gan.commands.report import finish_report
-from ms_gan.data.classes import drawing_latents
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.evaluation import classes
@@ -24,7 +22,7 @@ from ms_gan.evaluation.judging import Sample, describe, judge
 from ms_gan.evaluation.protocol import count_text
 from ms_gan.evaluation.results import table
 from ms_gan.files import write_atomically
-from ms_gan.pictures.grid import save_grid, to_pixels
+from ms_gan.pictures.grid import save_grid
 from ms_gan.runs.sealed import write_sealed
 
 _MOST = 100_000
@@ -93,11 +91,11 @@ def evaluate(
         announce(f"{count:,} images of either kind, not {num:,}: there are no more")
     activate(choice)
     chosen = choose_extractor(extractor, real.train, real.test, announce)
-    images, asked = _generated(found, count, seed, config, announce)
+    images, asked = _generated(found, real, count, seed, config, announce)
     samples = _samples(real, images, count, seed, chosen, announce)
     result = _result(found, real, samples, chosen, count, seed)
     if asked and set(asked) <= set(chosen.class_names):
-        wanted = np.resize([chosen.class_names.index(name) for name in asked], count)
+        wanted = np.array([chosen.class_names.index(name) for name in asked])
         result["classes"]["as_asked"] = round(float((samples["fake"].classes == wanted).mean()), 6)
     result["seconds"] = round(time.perf_counter() - began, 1)
     for line in [*(f"Note: {notice}" for notice in real.notices), "", *table(result)]:
@@ -117,17 +115,14 @@ def _count(num: int, source: Source, real: RealImages) -> int:
 
 
 def _generated(
-    source: Source, count: int, seed: int, config: str | None, announce: Callable[[str], None]
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return `count` generated images, uint8, and the classes that were asked for in turn, if any were."""
+    source: Source, real: RealImages, count: int, seed: int, config: str | None, announce: Callable[[str], None]
+) -> tuple[np.ndarray, list[str]]:
+    """Return `count` generated images, uint8, and the class that was asked for with each, if any was."""
     if source.samples is not None:
-        return source.samples[:count], ()
-    from ms_gan.commands.drawing import draw_images
-
+        # A file may hold one class after the other.
+        return draw_sample(source.samples, count, seed), []
     announce(f"Drawing {count:,} images from {source.path}")
-    generator, settings = load_generator(source.path, config)
-    images = draw_images(generator, drawing_latents(settings, seed, count))
-    return np.ascontiguousarray(to_pixels(images).transpose(0, 3, 1, 2)), settings.class_names
+    return draw_to_judge(source.path, config, real.seen, count, seed)
 
 
 def _samples(
@@ -139,8 +134,8 @@ def _samples(
     announce: Callable[[str], None],
 ) -> dict[str, Sample]:
     """Look at all images: features, classes, nearest training images."""
-    reference = real.reference.images[draw_sample(real.reference, count, seed)]
-    other = real.other.images[draw_sample(real.other, count, seed, other=True)]
+    reference = draw_sample(real.reference.images, count, seed)
+    other = draw_sample(real.other.images, count, seed, other=True)
     if images.shape[1:] != reference.shape[1:]:
         raise UserError(f"evaluate: generated images of {images.shape[1:]}, real ones of {reference.shape[1:]}")
     announce(f"Comparing with {count:,} real images, and looking for the nearest of {len(real.seen.images):,}")

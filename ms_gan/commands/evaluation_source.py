@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from ms_gan.commands.arrays import read_array
-from ms_gan.commands.generate import find_generator
+from ms_gan.commands.generate import find_generator, load_generator
+from ms_gan.commands.references import classes_to_ask
 from ms_gan.config import build_config, to_mapping
 from ms_gan.config.load import overlay
 from ms_gan.config.schema import DataConfig
+from ms_gan.data.classes import drawing_latents
+from ms_gan.data.images import ImageSet
 from ms_gan.errors import UserError
 from ms_gan.pictures.grid import to_pixels
 from ms_gan.runs.folder import RunFolder
@@ -44,6 +47,47 @@ def find_source(path: Path, data: dict[str, Any], config: str | None) -> Source:
     home = checkpoint.resolve().parent.parent
     run = RunFolder(home) if not config and RunFolder(home).config_file.is_file() else None
     return Source(checkpoint, _changed(settings.data, data), run, None)
+
+
+def draw_to_judge(
+    checkpoint: Path, config: str | None, seen: ImageSet, count: int, seed: int
+) -> tuple[np.ndarray, list[str]]:
+    """Draw images that a generator is judged by.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        A checkpoint of a generator.
+    config : str, optional
+        Its recipe, if it is outside a run folder.
+    seen : ImageSet
+        The images that it was trained on; a conditional one is asked for their classes, as often as they have them.
+    count : int
+        How many images.
+    seed : int
+        Latents and classes follow from it.
+
+    Returns
+    -------
+    ndarray of uint8, shape (count, C, S, S)
+        The images.
+    list of str
+        The class that was asked for with each; empty if the generator knows none.
+
+    Raises
+    ------
+    UserError
+        If the checkpoint cannot be loaded, or `seen` has not the classes of the generator.
+    """
+    # Not above: it imports MindSpore, whose settings have to be made first.
+    from ms_gan.commands.drawing import draw_images
+
+    generator, settings = load_generator(checkpoint, config)
+    names = settings.class_names
+    numbers = classes_to_ask(seen, names, count, seed) if names else None
+    images = draw_images(generator, drawing_latents(settings, seed, count, numbers))
+    asked = [] if numbers is None else [names[number] for number in numbers]
+    return np.ascontiguousarray(to_pixels(images).transpose(0, 3, 1, 2)), asked
 
 
 def read_samples(path: Path) -> np.ndarray:

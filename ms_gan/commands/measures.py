@@ -5,7 +5,8 @@ from mindspore import nn
 
 from ms_gan.commands.drawing import draw_images
 from ms_gan.config import Config
-from ms_gan.data.classes import drawing_latents
+from ms_gan.data.classes import drawing_latents, numbers_of
+from ms_gan.data.images import ImageSet
 from ms_gan.data.stream import generator_for
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.evaluation.diversity import Diversity
@@ -21,24 +22,26 @@ class Measures:
     ----------
     config : Config
         The run.
-    real : ndarray of uint8, shape (N, C, S, S)
-        The data.
+    data : ImageSet
+        The images of the training.
     generator : nn.Cell
         The generator.
     """
 
-    def __init__(self, config: Config, real: np.ndarray, generator: nn.Cell):
+    def __init__(self, config: Config, data: ImageSet, generator: nn.Cell):
         self._config, self._generator = config, generator
         samples = config.samples
         self._grid_latents = drawing_latents(config, samples.seed, samples.rows * samples.columns)
-        self._diversity = Diversity(real, len(self._grid_latents))
+        self._diversity = Diversity(data.images, len(self._grid_latents))
         self._grid: tuple[int, np.ndarray] = (-1, np.empty(0))
         self._real = self._latents = np.empty(0)
         if config.evaluation.every is not None:
-            count = min(config.evaluation.images, len(real))
-            chosen = np.sort(generator_for(_REAL_SEED).choice(len(real), count, replace=False))
-            self._real = ((real[chosen] - 127.5) / 127.5).astype(np.float32)
-            self._latents = drawing_latents(config, _LATENTS_SEED, count)
+            count = min(config.evaluation.images, len(data.images))
+            chosen = np.sort(generator_for(_REAL_SEED).choice(len(data.images), count, replace=False))
+            self._real = ((data.images[chosen] - 127.5) / 127.5).astype(np.float32)
+            # Of the classes of those images, so that the mix of classes makes no difference.
+            numbers = numbers_of(data, config.class_names)[chosen] if config.conditional else None
+            self._latents = drawing_latents(config, _LATENTS_SEED, count, numbers)
 
     def grid(self, step: int) -> np.ndarray:
         """Return the grid's images after step `step`: float32 (N, C, S, S); drawn once a step."""

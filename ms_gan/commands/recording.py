@@ -49,7 +49,7 @@ class Recorder:
         self._job, self._config, self._plan, self._run = job, job.config, job.plan, job.run
         self._players, self._console = job.players, job.console
         self._board = Board(job.run, job.config)
-        self._measures = Measures(job.config, job.images.images, job.players.drawing())
+        self._measures = Measures(job.config, job.images, job.players.drawing())
         self._bar = (
             tqdm(total=job.plan.total_steps, unit="step", dynamic_ncols=True, smoothing=0.05)
             if sys.stderr.isatty()

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ms_gan.config.schema import DataConfig
+from ms_gan.data.classes import names_of, numbers_of
 from ms_gan.data.configured import configured_images
 from ms_gan.data.images import ImageSet, make_image_set
 from ms_gan.data.stream import generator_for
 from ms_gan.errors import UserError
 
-_HALVES, _REFERENCE, _OTHER = range(3)
+_HALVES, _REFERENCE, _OTHER, _ASKED = range(4)
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,35 @@ def load_real_images(
     return RealImages(train, test, reference, other, seen, data.split != "both", tuple(notices))
 
 
-def draw_sample(images: ImageSet, count: int, seed: int, other: bool = False) -> np.ndarray:
-    """Return the rows of `count` random images, sorted, the same for the same seed.
+def draw_sample(images: np.ndarray, count: int, seed: int, other: bool = False) -> np.ndarray:
+    """Return `count` random ones of images (N, ...), in their order, the same for the same seed.
 
     `other` draws independently, for the second set of an evaluation.
     """
-    key = generator_for(seed, _OTHER if other else _REFERENCE)
-    return np.sort(key.permutation(len(images.images))[:count])
+    random = generator_for(seed, _OTHER if other else _REFERENCE)
+    return images[np.sort(random.permutation(len(images))[:count])]
+
+
+def classes_to_ask(images: ImageSet, names: tuple[str, ...], count: int, seed: int) -> np.ndarray:
+    """Return the classes of `count` random images, as places in `names`: int (count,).
+
+    A generator that is asked for these is judged by its pictures. Asked for its classes in turn, a perfect one would be
+    away from data whose classes are not of one size (MNIST's test images: 8.9 to 11.4 %).
+
+    Raises
+    ------
+    UserError
+        If the images have no classes, or one that is not among `names`.
+    """
+    known = () if images.labels is None else names_of(images)
+    if not known or set(known) - set(names):
+        raise UserError(
+            f"evaluate: the generator is asked for classes ({', '.join(names[:3])}, ...) as often as real images are "
+            f"of them, and those of {images.location} have {'others' if known else 'none'}; give data with these "
+            "classes, or draw a file with `ms-gan generate RUN --num 10000 --out samples.npy` and evaluate that"
+        )
+    numbers = numbers_of(images, names)
+    return numbers[generator_for(seed, _ASKED).integers(len(numbers), size=count)]
 
 
 def _halves(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:

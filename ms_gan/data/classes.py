@@ -62,7 +62,12 @@ def asking(latents: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([latents, np.float32(math.sqrt(latents.shape[1])) * one_hot(numbers, count)], axis=1)
 
 
-def drawing_latents(config: Config, seed: int, count: int) -> np.ndarray:
-    """Return what pictures are drawn from: latents that follow from the seed, classes one after the other in turn."""
+def drawing_latents(config: Config, seed: int, count: int, numbers: np.ndarray | None = None) -> np.ndarray:
+    """Return what pictures are drawn from: latents that follow from the seed, and the classes to ask for.
+
+    These are `numbers`, int (count,), or without them one class after the other in turn.
+    """
     classes = len(config.class_names)
-    return asking(fixed_latents(seed, count, config.latent.size), np.arange(count) % max(1, classes), classes)
+    if numbers is None:
+        numbers = np.arange(count) % max(1, classes)
+    return asking(fixed_latents(seed, count, config.latent.size), numbers, classes)

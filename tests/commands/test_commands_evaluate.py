@@ -1,14 +1,19 @@
 """`ms-gan evaluate` on a run, a checkpoint, a file of images, and statistics."""
 
+import dataclasses
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from run_folders import copy_run
 
+from ms_gan.commands.references import classes_to_ask
 from ms_gan.data.digits import render_digits
+from ms_gan.data.images import make_image_set
+from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.sealed import read_sealed
 
@@ -24,6 +29,13 @@ def evaluated(finished, tmp_path_factory, mindspore_cpu, monkeypatch_module):
     lines = []
     result = evaluate(run, num=150, device="cpu", announce=lines.append)
     return run, result, lines
+
+
+def spy(monkeypatch, module, name):
+    """Return a list that collects what a function of a module returns from now on."""
+    returned, function = [], getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *arguments: returned.append(function(*arguments)) or returned[-1])
+    return returned
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +99,46 @@ def test_share_of_drawings_that_are_what_was_asked_for(evaluated, train_here, mo
 
     small = ("generator.options.widths=[16,8,4]", "discriminator.options.widths=[16]", "objective.penalty=none")
     run = train_here("--config", "conditional_mnist", "--steps", 20, "--set", *small)
-    seen, lines, look = [], [], module._samples
-    monkeypatch.setattr(module, "_samples", lambda *arguments: seen.append(look(*arguments)) or seen[0])
+    lines, drawn, seen = [], spy(monkeypatch, module, "draw_to_judge"), spy(monkeypatch, module, "_samples")
     result = module.evaluate(run, num=150, device="cpu", announce=lines.append)
-    hit = (seen[0]["fake"].classes == np.arange(150) % 10).mean()
+    hit = (seen[0]["fake"].classes == np.array(drawn[0][1], int)).mean()
     assert result["classes"]["as_asked"] == pytest.approx(hit, abs=1e-6)
     assert f"Classified as the class that was asked for: {100 * hit:.1f} %" in lines
     assert "as_asked" not in evaluated[1]["classes"]
+
+
+def test_a_generator_is_asked_for_classes_as_often_as_the_data_have_them():
+    labels = np.repeat(np.arange(3, dtype=np.uint8), [900, 100, 0])
+    images = make_image_set(np.zeros((1000, 1, 28, 28), np.uint8), labels, ("a", "b", "c"), "pictures", Path("here"))
+    asked = classes_to_ask(images, ("a", "b"), 4000, 1)
+    assert np.bincount(asked)[1] / 4000 == pytest.approx(0.1, abs=0.02)
+    np.testing.assert_array_equal(asked, classes_to_ask(images, ("a", "b"), 4000, 1))
+    assert (asked != classes_to_ask(images, ("a", "b"), 4000, 2)).any()
+    # By name: the place of a class among the generator's, not among the data's.
+    assert set(classes_to_ask(images, ("z", "b", "a"), 50, 1)) == {1, 2}
+    with pytest.raises(UserError, match="here have others"):
+        classes_to_ask(images, ("a", "c"), 50, 1)
+    with pytest.raises(UserError, match="here have none"):
+        classes_to_ask(dataclasses.replace(images, labels=None), ("a", "b"), 50, 1)
+
+
+def test_of_a_file_images_from_everywhere_are_judged(evaluated, digits_folder, tmp_path, monkeypatch):
+    from ms_gan.commands import evaluate as module
+
+    images = np.repeat(np.arange(240, dtype=np.uint8), 28 * 28).reshape(240, 1, 28, 28)
+    np.save(tmp_path / "sorted.npy", images)
+    seen = spy(monkeypatch, module, "_samples")
+    module.evaluate(
+        tmp_path / "sorted.npy",
+        num=120,
+        extractor="random-conv-v1",
+        data={"folder": str(digits_folder)},
+        device="cpu",
+        announce=lambda line: None,
+    )
+    rows = seen[0]["fake"].images[:, 0, 0, 0]
+    assert len(set(rows)) == 120
+    assert rows.mean() == pytest.approx(120, abs=20)
 
 
 def test_the_run_keeps_the_result_pictures_and_page(evaluated):

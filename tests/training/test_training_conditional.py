@@ -54,6 +54,9 @@ def test_a_class_is_as_long_as_a_latent_and_asked_for_in_turn():
     assert latents.dtype == np.float32
     for row, vector in enumerate(latents):
         np.testing.assert_array_equal(vector[100:], 10 * (np.arange(10) == row % 10))
+    sevens = drawing_latents(config, 7, 23, np.full(23, 7))
+    np.testing.assert_array_equal(sevens[:, :100], latents[:, :100])
+    assert sevens[:, 107].all()
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
