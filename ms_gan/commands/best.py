@@ -1,5 +1,8 @@
 """The best networks so far."""
 
+import functools
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,9 @@ from ms_gan.commands.measures import better
 from ms_gan.files import write_with
 from ms_gan.runs.checkpoints import save_network
 from ms_gan.runs.folder import RunFolder
-from ms_gan.runs.state import State, link_or_copy
+from ms_gan.runs.sealed import file_digest
+from ms_gan.runs.state import State
+from ms_gan.runs.stored import state_folders
 from ms_gan.training.players import Players
 
 
@@ -49,14 +54,42 @@ class BestKeeper:
         return f"Best so far: {self._measure} {value:.4f} at step {record['step']:,}{before}, kept as {kept.name}"
 
 
-def restore_best(run: RunFolder, state: State) -> dict[str, Any] | None:
-    """Bring back the best networks as they were when a state was saved; return their note, or None."""
+def restore_best(run: RunFolder, state: State, announce: Callable[[str], None]) -> dict[str, Any] | None:
+    """Bring back the best networks as they were when a state was saved.
+
+    Parameters
+    ----------
+    run : RunFolder
+        The run, locked.
+    state : State
+        Its note says which networks were the best. Copies of them are in this state and in others of the run.
+    announce : callable
+        Takes the line that says that no intact copy is left.
+
+    Returns
+    -------
+    dict or None
+        The note, whose files are there; None where there were no best networks, or none is left.
+    """
     note = state.about.get("best")
     if note is None:
         return None
-    copies = [(run.checkpoints / name, state.file(name)) for name in note["files"]]
-    if any(copy is None for _, copy in copies):
+    folders = (run.checkpoints, state.folder, *reversed(state_folders(run.checkpoints)))
+    copies = {}
+    for name, digest in note["files"].items():
+        copies[name] = next((folder / name for folder in folders if _holds(folder / name, digest)), None)
+    if None in copies.values():
+        announce(f"{run.checkpoints}: no intact copy of the best networks of step {note['step']:,} is left")
         return None
-    for path, copy in copies:
-        write_with(path, lambda temporary, copy=copy: link_or_copy(copy, Path(temporary)))
+    for name, copy in copies.items():
+        if copy != run.checkpoints / name:
+            write_with(run.checkpoints / name, functools.partial(shutil.copyfile, copy))
     return note
+
+
+def _holds(path: Path, digest: str) -> bool:
+    """Tell whether a file is there and has that SHA-256."""
+    try:
+        return file_digest(path) == digest
+    except OSError:
+        return False

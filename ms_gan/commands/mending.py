@@ -1,5 +1,6 @@
 """Bringing a run folder back to a saved state, and mending what of a complete run is damaged."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from ms_gan.runs.state import State, load_state
 from ms_gan.training.plan import Plan
 
 
-def restore(run: RunFolder, state: State, before: Plan, plan: Plan) -> dict[str, Any] | None:
+def restore(
+    run: RunFolder, state: State, before: Plan, plan: Plan, announce: Callable[[str], None]
+) -> dict[str, Any] | None:
     """Take back what is beyond a state, and what was made at its step only because the run ended there.
 
     Parameters
@@ -27,6 +30,8 @@ def restore(run: RunFolder, state: State, before: Plan, plan: Plan) -> dict[str,
         The run goes on from here.
     before, plan : Plan
         The cadences until now and from now on.
+    announce : callable
+        Takes a line about what is lost.
 
     Returns
     -------
@@ -39,7 +44,7 @@ def restore(run: RunFolder, state: State, before: Plan, plan: Plan) -> dict[str,
         return any(getattr(cadences, f"{kind}_due")(step) for cadences in (before, plan))
 
     records = _records(run, state)
-    best = restore_best(run, state)
+    best = restore_best(run, state, announce)
     stays = {"picture_stays": due("samples"), "networks_stay": due("networks")}
     run.take_back(step, plan.steps_per_epoch, **stays, best=best)
     write_records(run.history_file, [record for record in records if record["step"] < step + due("record")])
@@ -53,12 +58,12 @@ def mend_complete(job: Job, state: State) -> None:
         write_records(run.history_file, _records(run, state))
         console.line(f"{run.history_file}: was damaged, written again from {state.folder}")
     if _damaged(lambda: read_index(run.checkpoints)):
-        best = restore_best(run, state)
+        best = restore_best(run, state, console.line)
         run.take_back(state.position.step, job.plan.steps_per_epoch, picture_stays=True, networks_stay=True, best=best)
         console.line(f"{run.checkpoints}: its index was damaged, written again")
-    if any(_damaged(lambda path=path: check_digest(path)) for path in run.kept_best_files()):
-        restore_best(run, state)
-        console.line(f"{run.checkpoints}: the best networks were damaged, brought back from {state.folder}")
+    best_is_damaged = any(_damaged(lambda path=path: check_digest(path)) for path in run.kept_best_files())
+    if best_is_damaged and restore_best(run, state, console.line):
+        console.line(f"{run.checkpoints}: the best networks were damaged, brought back from a state's copy")
     newest = [run.checkpoints / name for name in run.network_index().get(state.position.step, [])]
     if any(_damaged(lambda path=path: check_digest(path)) for path in newest):
         load_state(state, job.players)

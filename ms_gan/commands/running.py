@@ -120,7 +120,7 @@ def _go_back(job: Job, position: Position, error: NotFinite) -> dict | None:
         f"(rollback {number} of at most {config.max_rollbacks})"
     )
     load_state(state, job.players)
-    best = restore(run, state, job.plan, job.plan)
+    best = restore(run, state, job.plan, job.plan, console.line)
     event = {"number": number, "noticed": error.step, "what": error.what, "back_to": state.position.step}
     position.step, position.rollbacks = state.position.step, number
     note_events(job, position, event)

@@ -184,7 +184,7 @@ def _run_resumed(
         run.write_config(config)
         # The cadences until now are those of the state: config.yaml may be that of a resume that was killed here.
         before = build_config(state.about["config"]) if "config" in state.about else stored
-        best = restore(run, state, Plan(before, plan.steps_per_epoch), plan)
+        best = restore(run, state, Plan(before, plan.steps_per_epoch), plan, console.line)
         run_to_end(prepared, job, position, best)
     return run
 

@@ -128,20 +128,10 @@ def player_parameters(players: Players) -> dict[str, Parameter]:
     return {parameter.name: parameter for cell in players.cells() for parameter in cell.get_parameters()}
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file that is only ever replaced as a whole a second name; where that cannot be, copy it."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
 def _keep(source: Path, target: Path) -> str:
     """Put a copy of a file of the run beside the parameters; return its SHA-256."""
-    if source.suffix == ".ckpt":
-        link_or_copy(source, target)
-    else:  # it grows
-        shutil.copyfile(source, target)
+    # No link: a byte that changes in the original would change in every state.
+    shutil.copyfile(source, target)
     with open(target, "rb") as stream:
         os.fsync(stream.fileno())
     return file_digest(target)

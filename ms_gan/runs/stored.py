@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ms_gan.errors import UserError
+from ms_gan.runs.index import BEST_FILES
 from ms_gan.runs.sealed import file_digest, read_bytes
 
 PARAMETERS, POSITION = "parameters.npz", "position.json"
@@ -39,13 +40,16 @@ def find_stored(
 
 
 def read_note(folder: Path) -> dict[str, Any]:
-    """Return what was noted in a state, after checking every file of it; anything amiss raises."""
+    """Return what was noted in a state, after checking all that resuming needs; anything amiss raises.
+
+    Copies of the best networks are checked where they are brought back: without them the run can go on.
+    """
     about = json.loads(read_bytes(folder / POSITION))
     check = about.pop("sha256")
     if check != seal_of(about, file_digest(folder / PARAMETERS)):
         raise ValueError("its checksum does not hold")
     for name, digest in about.get("files", {}).items():
-        if digest != file_digest(folder / name):
+        if name not in BEST_FILES and digest != file_digest(folder / name):
             raise ValueError(f"the checksum of {name} does not hold")
     return about | {"step": int(about["step"]), "seconds": float(about["seconds"])}
 

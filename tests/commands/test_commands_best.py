@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from run_folders import copy_run, differences, replace, states
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.history import read_history
+from ms_gan.runs.index import check_digest
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -122,6 +125,20 @@ def test_damaged_best_networks_are_noticed_and_brought_back(command, evaluated, 
     assert "GeneratorBest.ckpt: is damaged (its checksum in index.json does not hold)" in result.stderr
     assert command("train", "--resume", run).status == 0
     assert _best(run) == _best(evaluated)
+
+
+def test_run_whose_best_networks_are_damaged_in_every_copy_goes_on_without(command, evaluated, tmp_path):
+    run = Path(shutil.copytree(evaluated, tmp_path / "run"))
+    for path in (run / "checkpoints").rglob("GeneratorBest.ckpt"):
+        with open(path, "r+b") as stream:
+            stream.seek(9000)
+            stream.write(b"damage")
+    result = command("train", "--resume", run, "--steps", STEPS + 10)
+    assert result.status == 0, result.stderr
+    assert f"Resuming after step {STEPS}" in result.stdout
+    assert result.stdout.count("no intact copy of the best networks of step") == 1
+    assert RunFolder(run).best()["step"] == STEPS + 10
+    check_digest(run / "checkpoints" / "GeneratorBest.ckpt")
 
 
 def test_best_is_kept_when_the_older_checkpoints_go(begin):
