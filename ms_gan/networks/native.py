@@ -101,7 +101,8 @@ class SpectralDense(Dense):
     def construct(self, activations: Tensor) -> Tensor:
         """Flatten, multiply, and add the image axes."""
         flat = activations.reshape((activations.shape[0], -1))
-        result = self.bias_add(self.matmul(flat, self.scale(self.weight)), self.bias)
+        # In half precision the scale is float32 all the same.
+        result = self.bias_add(self.matmul(flat, self.scale(self.weight).astype(flat.dtype)), self.bias)
         return result.reshape((*result.shape, 1, 1))
 
 
@@ -114,7 +115,7 @@ class SpectralConv2d(Conv2d):
 
     def construct(self, activations: Tensor) -> Tensor:
         """Convolve."""
-        return self.bias_add(self.conv2d(activations, self.scale(self.weight)), self.bias)
+        return self.bias_add(self.conv2d(activations, self.scale(self.weight).astype(activations.dtype)), self.bias)
 
 
 class Conv2dTranspose(nn.Conv2dTranspose):

@@ -9,11 +9,13 @@ An update whose gradients are not all finite is skipped, and counted.
 import mindspore as ms
 from mindspore import Parameter, Tensor, amp, nn, ops
 
+from ms_gan.networks.spectral import SpectralScale
 from ms_gan.training.players import Players
 
 SCALE = 1024.0
 _PRODUCTS = (nn.Dense, nn.Conv2d, nn.Conv2dTranspose)
-_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d)
+# Of spectral normalisation too: the least length that its power iteration divides by would be zero in float16.
+_WHOLE = (nn.BatchNorm1d, nn.BatchNorm2d, SpectralScale)
 
 
 class ScaledLogits(nn.Cell):
@@ -73,7 +75,8 @@ def _round_products(network: nn.Cell) -> None:
     products = [cell for _, cell in network.cells_and_names() if isinstance(cell, _PRODUCTS)]
     for cell in products[:-1]:
         cell.to_float(ms.float16)
-    for cell in [*products[-1:], *(cell for _, cell in network.cells_and_names() if isinstance(cell, _NORMALISATIONS))]:
+    # After those that they are part of: a precision goes down to all that a cell holds.
+    for cell in [*products[-1:], *(cell for _, cell in network.cells_and_names() if isinstance(cell, _WHOLE))]:
         cell.to_float(ms.float32)
 
 

@@ -25,6 +25,26 @@ def test_half_precision_is_near_float32_and_its_weights_are_float32(half_run):
     assert any("float16" in line for line in half_run.announced)
 
 
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+def test_spectral_normalisation_divides_by_what_float32_finds(mindspore_cpu, mode):
+    """In float16 the shortest length that it divides by would be zero."""
+    critic = ("name=dcgan", "options.widths=[4,5]", "options.spectral=true")
+    small = ("batch_size=4", "generator.options.widths=[8]", *(f"discriminator.{setting}" for setting in critic))
+    images = digits_for("mlp", 20)
+    half, whole = (
+        SmallRun(small_config("mlp", *small, f"mode={mode}", *half, steps=3), images).train() for half in ((HALF,), ())
+    )
+    assert half.records != whole.records
+    for one, other in zip(half.records, whole.records, strict=True):
+        assert [one["d_loss"], one["g_loss"]] == pytest.approx([other["d_loss"], other["g_loss"]], abs=0.01)
+    # The vectors of the power iteration.
+    ours, theirs = half.state(), whole.state()
+    vectors = [name for name in theirs if name.endswith(".u")]
+    assert len(vectors) == 3
+    for name in vectors:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=1e-4)
+
+
 def test_gradients_that_overflow_change_nothing_and_are_counted(mindspore_cpu, monkeypatch):
     from ms_gan.training import precision
 
