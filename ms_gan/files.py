@@ -1,9 +1,11 @@
 """Files that are either whole or absent: write beside, sync, rename."""
 
 import contextlib
+import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -107,6 +109,34 @@ def make_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise UserError(cannot_write(folder, error)) from error
+
+
+def dated(stem: str | os.PathLike, suffix: str = "") -> Iterator[Path]:
+    """Yield <stem>-<date-time><suffix>, then the same with -2, -3 and so on before the suffix."""
+    name = f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    yield Path(f"{name}{suffix}")
+    yield from (Path(f"{name}-{number}{suffix}") for number in itertools.count(2))
+
+
+def new_folder(name: str) -> Path:
+    """Make a folder runs/<name>-<date-time> that nobody has yet, below the current folder, and return it.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made.
+    """
+    paths = dated(Path("runs") / name)
+    path = next(paths)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                return path
+            path = next(paths)
+    except OSError as error:
+        raise UserError(cannot_write(path, error)) from error
 
 
 def _target(path: str | os.PathLike) -> Path:

@@ -1,4 +1,6 @@
+import itertools
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ms_gan.errors import UserError
-from ms_gan.files import atomic_file, check_writable, write_atomically, write_with
+from ms_gan.files import atomic_file, check_writable, dated, new_folder, write_atomically, write_with
 
 
 def test_error_inside_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -70,6 +72,19 @@ def test_a_file_that_cannot_be_written_is_found_out_before_the_work(tmp_path):
     for path in (None, tmp_path / "file", tmp_path / "deep" / "x.json"):
         check_writable(path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "file", "pipe"]
+
+
+def test_folders_and_files_of_the_same_second_have_names_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = {new_folder("profile-mlp") for _ in range(3)}
+    assert len(folders) == 3
+    assert all(folder.is_dir() and folder.parent == Path("runs") for folder in folders)
+    first, second = itertools.islice(dated("report", ".html"), 2)
+    assert second.name == f"{first.stem}-2.html"
+    shutil.rmtree("runs")
+    Path("runs").symlink_to("gone")
+    with pytest.raises(UserError, match=r"cannot write runs/x-.*: File exists"):
+        new_folder("x")
 
 
 def test_link_to_a_file_stays_a_link(tmp_path):

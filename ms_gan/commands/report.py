@@ -1,10 +1,10 @@
 """`ms-gan report`: the page of a run, or one page for several."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from ms_gan.errors import UserError
+from ms_gan.files import dated
 from ms_gan.report import write_comparison, write_report
 from ms_gan.runs.folder import RunFolder
 
@@ -38,7 +38,7 @@ def report(sources: Sequence[str | Path], out: str | Path | None = None) -> Path
         raise UserError(f"--out {out}: the page's name must end in .html")
     if len(runs) == 1:
         return write_report(runs[0], out)
-    return write_comparison(runs, out or f"report-{datetime.now():%Y%m%d-%H%M%S}.html")
+    return write_comparison(runs, out or next(path for path in dated("report", ".html") if not path.exists()))
 
 
 def finish_report(run: RunFolder) -> Path:

@@ -1,9 +1,8 @@
 """Folders for results, known to be writable before the work begins."""
 
-from datetime import datetime
 from pathlib import Path
 
-from ms_gan.files import make_writable
+from ms_gan.files import make_writable, new_folder
 
 
 def result_folder(kind: str, recipe: str, out: str | Path | None) -> Path:
@@ -21,6 +20,6 @@ def result_folder(kind: str, recipe: str, out: str | Path | None) -> Path:
     UserError
         If nothing can be written there.
     """
-    folder = Path(out or Path("runs") / f"{kind}-{recipe}-{datetime.now():%Y%m%d-%H%M%S}")
+    folder = Path(out) if out else new_folder(f"{kind}-{recipe}")
     make_writable(folder)
     return folder

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ms_gan.commands.sweep_file import Sweep, read_sweep
 from ms_gan.commands.sweep_folder import begin, go_on
 from ms_gan.commands.train import resume, train
 from ms_gan.errors import TrainingDiverged, UserError
+from ms_gan.files import new_folder
 from ms_gan.report import write_comparison, write_report
 from ms_gan.runs.folder import RunFolder
 from ms_gan.training.plan import Plan
@@ -66,8 +66,8 @@ def sweep(
         If a run diverged; the others were trained all the same.
     """
     if file is not None:
-        folder = Path(out or Path("runs") / f"sweep-{Path(file).stem}-{datetime.now():%Y%m%d-%H%M%S}")
         plan = read_sweep(Path(file), overrides or {})
+        folder = Path(out) if out else new_folder(f"sweep-{Path(file).stem}")
         begin(folder, plan)
     elif out is not None:
         folder = Path(out)

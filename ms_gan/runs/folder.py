@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ms_gan.config import Config, config_text, read_config
 from ms_gan.errors import UserError
-from ms_gan.files import cannot_write
+from ms_gan.files import cannot_write, new_folder
 from ms_gan.runs.history import read_history
 from ms_gan.runs.index import AVERAGE, BEST_FILES, NETWORK, ROLES, Index, drawing_file, read_index, write_index
 from ms_gan.runs.lock import holding
@@ -26,7 +25,9 @@ from ms_gan.runs.sealed import (
 from ms_gan.runs.stored import state_folders, was_recorded
 
 _GRID = re.compile(r"step-(\d{8,})\.png")
-_LEFTOVER = re.compile(r"\..+\.tmp|\.\d+\.tmp\..+")
+# What atomic_file, write_with and save_state leave when they are killed; other hidden files are somebody else's.
+_HALF_FILE = re.compile(r"\..+\.(yaml|json|jsonl|html|png|gif)\.[a-z0-9_]{8}\.tmp|\.\d+\.tmp\..+")
+_HALF_STATE = re.compile(r"\.state-\d{8,}\.tmp")
 
 
 class RunFolder:
@@ -57,7 +58,7 @@ class RunFolder:
         UserError
             If `out` holds a run already, or is a file, or cannot be written.
         """
-        run = cls(out if out is not None else _unused(Path("runs") / f"{recipe}-{datetime.now():%Y%m%d-%H%M%S}"))
+        run = cls(out if out is not None else new_folder(recipe))
         if os.path.exists(run.config_file):
             raise UserError(f"--out {run.path}: holds a run already; go on with --resume {run.path}, or name another")
         if os.path.exists(run.history_file):
@@ -153,7 +154,10 @@ class RunFolder:
         return tuple(self.checkpoints / f"{role}Best.ckpt" for role in roles)
 
     def note_networks(self, step: int, files: tuple[Path, ...], keep: int | None) -> None:
-        """Note in the index at which step checkpoints were saved; remove those beyond the newest `keep`."""
+        """Note in the index at which step checkpoints were saved; remove what these are newer than.
+
+        That is checkpoints beyond the newest `keep`, and the picture of a walk through the latents.
+        """
         index = read_index(self.checkpoints)
         index.saved[step] = _digests(files)
         gone = sorted(index.saved)[:-keep] if keep else []
@@ -161,6 +165,7 @@ class RunFolder:
         write_index(self.checkpoints, index)
         for name in names:
             _remove(self.checkpoints / name)
+        _remove(self.interpolation)
 
     def note_best(self, measure: str, value: float, step: int, files: tuple[Path, ...]) -> dict[str, Any]:
         """Note in the index what the best networks, just saved as `files`, are the best by; return the note."""
@@ -212,6 +217,7 @@ class RunFolder:
             number = int(match[3]) if match[2] else (int(match[3]) + 1) * steps_per_epoch
             if number > step or (number == step and not networks_stay):
                 _remove(path)
+                _remove(self.interpolation)
             else:
                 saved.setdefault(number, {})[match[1]] = path
         for number, files in saved.items():
@@ -253,8 +259,11 @@ class RunFolder:
         """
         with holding(self.path):
             for folder in (self.path, self.images, self.checkpoints):
-                for _, leftover in _matches(folder, _LEFTOVER):
-                    _remove(leftover)
+                for _, leftover in _matches(folder, _HALF_FILE):
+                    if leftover.is_file():
+                        _remove(leftover)
+            for _, leftover in _matches(self.checkpoints, _HALF_STATE):
+                _remove(leftover)
             yield
 
     def _known_digests(self) -> dict[str, str | None]:
@@ -262,15 +271,6 @@ class RunFolder:
             return read_index(self.checkpoints).digests()
         except UserError:
             return {}
-
-
-def _unused(path: Path) -> Path:
-    """Return `path`, or `path`-2, -3 ... if it is taken."""
-    number, candidate = 1, path
-    while os.path.exists(candidate):
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
 
 
 def _digests(files: tuple[Path, ...]) -> dict[str, str | None]:

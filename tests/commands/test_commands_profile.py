@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ms_gan.commands.profile import profile_table, read_operators
+from ms_gan.commands.results import result_folder
 from ms_gan.errors import UserError
 
 CPU = """op_type,type_occurrences,execution_frequency(per-step),total_compute_time,avg_time(ms),percent
@@ -82,3 +83,9 @@ def test_profile_refuses(command, words, message):
     assert result.status == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_results_of_the_same_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert result_folder("profile", "mlp", None) != result_folder("profile", "mlp", None)
+    assert result_folder("profile", "mlp", "mine") == result_folder("profile", "mlp", "mine")

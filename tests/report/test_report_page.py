@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from run_folders import copy_run
 
+from ms_gan.commands.report import report
 from ms_gan.config.schema import ObjectiveConfig
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.pictures.panels import PANELS
@@ -236,6 +237,12 @@ def test_several_runs_in_one_page(pair, tmp_path):
     assert "2 runs side by side" in text
     assert "No run has been evaluated yet" in text
     assert text.count("In plain words") == 2
+
+
+def test_pages_of_the_same_second_have_names_of_their_own(pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = [run.path for run in pair]
+    assert report(paths) != report(paths)
 
 
 def test_a_folder_that_is_no_run_is_refused(command, tmp_path):

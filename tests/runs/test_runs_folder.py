@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ms_gan.config import Config
 from ms_gan.errors import UserError
+from ms_gan.files import atomic_file
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.index import check_digest
 
@@ -77,16 +78,43 @@ def test_lock_names_its_holder_and_ends_with_it(tmp_path):
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_lock_clears_what_a_killed_process_left(tmp_path):
+def test_lock_clears_what_a_killed_process_left_and_nothing_else(tmp_path):
     run = _run(tmp_path)
-    left = [".history.jsonl.a1.tmp", ".123.tmp.losses.png", "checkpoints/.state-00000009.tmp", "images/.x.png.q.tmp"]
-    _touch(run, left[0], left[1], left[3], "images/real.png", ".hidden")
-    (tmp_path / left[2]).mkdir()
-    _touch(run, f"{left[2]}/parameters.npz")
+    _touch(run, ".history.jsonl.a1_b2c3d.tmp", ".123.tmp.losses.png", "images/.x.png.abcdefgh.tmp")
+    _touch(run, "checkpoints/.9.tmp.Generator1.tmp")
+    files = {".hidden", ".notes.tmp", ".a.json.tmp", ".history.jsonl.abcdefghi.tmp"}
+    _touch(run, "images/real.png", *files)
+    folders = {".keep.tmp", ".keep.json.abcdefgh.tmp", ".state-00000009.tmp"}
+    for folder in ("checkpoints/.state-00000009.tmp", *folders):
+        (tmp_path / folder).mkdir()
+        _touch(run, f"{folder}/parameters.npz")
     with run.locked():
-        assert not any((tmp_path / name).exists() for name in left)
-        assert (tmp_path / "images/real.png").exists()
-        assert (tmp_path / ".hidden").exists()
+        assert {path.name for path in tmp_path.glob(".*")} == {".lock", *files, *folders}
+        assert [path.name for path in run.images.iterdir()] == ["real.png"]
+        assert list(run.checkpoints.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "history.jsonl", "report.html", "losses.png", "training.gif"])
+def test_lock_knows_the_names_of_half_written_files(tmp_path, name):
+    run = _run(tmp_path)
+    with atomic_file(tmp_path / name):
+        (half,) = tmp_path.glob(".*.tmp")
+    half.touch()
+    with run.locked():
+        assert not half.exists()
+
+
+def test_a_walk_goes_with_the_networks_that_it_was_drawn_by(tmp_path):
+    run = _run(tmp_path)
+    files = run.network_files(10, None)
+    _touch(run, *(f"checkpoints/{file.name}" for file in files), "interpolation.png")
+    run.note_networks(10, files, None)
+    assert not run.interpolation.exists()
+    _touch(run, "interpolation.png")
+    run.take_back(10, 10, picture_stays=True, networks_stay=True)
+    assert run.interpolation.exists()
+    run.take_back(10, 10, picture_stays=True, networks_stay=False)
+    assert not run.interpolation.exists()
 
 
 def test_keeping_only_the_newest_networks(tmp_path):
