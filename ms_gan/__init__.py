@@ -5,7 +5,17 @@ looked up when first used, so that importing the package does not start MindSpor
 """
 
 import importlib
+import sys
 from typing import Any
+
+# Nothing that an older Python cannot compile stands above or around this, nor in scripts/modelarts_train.py.
+if sys.version_info < (3, 10):  # noqa: UP036
+    print(
+        f"ms_gan: needs Python 3.10, 3.11 or 3.12, and {sys.executable} is {sys.version.split()[0]}; "
+        "bash scripts/run_ascend.sh finds one and makes .venv with it",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 __version__ = "0.1.0"
 

@@ -4,7 +4,6 @@ It works where mindspore, cv2 or anything else cannot be imported: imports are t
 that even a crash in one of them is survived. `python -m ms_gan.doctor` needs nothing but Python.
 """
 
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -24,8 +23,8 @@ from ms_gan.device.requirements import (
     is_installed,
     is_supported,
     module_version,
-    parse_requirement,
-    read_requirements,
+    project_requirements,
+    refusal,
 )
 from ms_gan.device.settings import user_environment
 from ms_gan.errors import UserError
@@ -109,7 +108,7 @@ def _machine() -> Iterator[Finding]:
         f"{machine['python']} ({sys.executable})",
         ""
         if fits
-        else "MindSpore has wheels for Python 3.10, 3.11 and (from MindSpore 2.9) 3.12: install one of "
+        else "MindSpore has wheels for Python 3.10, 3.11 and (from MindSpore 2.7.2) 3.12: install one of "
         "these; bash scripts/run_ascend.sh finds it and makes .venv",
     )
     yield Finding("ok", "system", f"{machine['platform']}")
@@ -117,17 +116,8 @@ def _machine() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    requirements = _project_requirements()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        yield from pool.map(_package, requirements)
-
-
-def _project_requirements() -> list[Requirement]:
-    listed = Path(__file__).parents[1] / "requirements.txt"
-    if listed.is_file():
-        return read_requirements(listed)
-    # Installed from a wheel: the list is in its metadata.
-    return [parse_requirement(line) for line in importlib.metadata.requires("ms_gan") or []]
+        yield from pool.map(_package, project_requirements())
 
 
 def _package(requirement: Requirement) -> Finding:
@@ -140,8 +130,7 @@ def _package(requirement: Requirement) -> Finding:
         use = " (only the tests need it)" if needed == "note" else ""
         return Finding(needed, requirement.package, f"is not installed{use}", install)
     if version and not is_supported(version, requirement.bounds):
-        # Of the versions that were not tried, only numpy's is known to fail.
-        state = "missing" if requirement.package == "numpy" else "note"
+        state = "missing" if refusal(requirement, version) else "note"
         return Finding(state, requirement.package, f"{version} is not within {requirement.bounds}", install)
     failure = _import_failure(requirement)
     if failure:

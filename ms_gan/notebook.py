@@ -10,7 +10,7 @@ from typing import Any
 from ms_gan.commands.console import Console
 from ms_gan.data.sources import TITLES, recognise
 from ms_gan.device import activate, choose_device, describe_machine
-from ms_gan.device.requirements import TEST_TOOLS, is_installed, read_requirements
+from ms_gan.device.requirements import TEST_TOOLS, is_installed, project_requirements
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
 
@@ -36,8 +36,7 @@ def start() -> str:
     UserError
         If a package that training needs is missing, or this process computes on another device already.
     """
-    listed = Path(__file__).parents[1] / "requirements.txt"
-    needed = read_requirements(listed) if listed.exists() else []
+    needed = project_requirements()
     missing = [f"'{entry}'" for entry in needed if entry.package not in TEST_TOOLS and not is_installed(entry)]
     if missing:
         raise UserError(f"missing here; run in a cell, then restart the kernel: %pip install {' '.join(missing)}")

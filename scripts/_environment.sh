@@ -12,6 +12,9 @@ python=""       # set by prepare_environment: the Python to use, by its full pat
 named_python="" # set by split_arguments: what --python gave
 mindspore=""    # set by split_arguments: what --mindspore gave
 arguments=()    # set by split_arguments: everything else
+test_tools=""   # set by test.sh: an environment that is used as it is needs those of the tests too
+# What the supported releases of MindSpore have wheels for on PyPI.
+pythons="3.10, 3.11, 3.12"
 
 say() {
   printf '%s: %s\n' "$(basename -- "$0")" "$*" >&2
@@ -47,6 +50,8 @@ split_arguments() {
 choose_mindspore() {
   [[ "$1" =~ ^[0-9]+(\.[0-9]+)+(\.post[0-9]+)?$ ]] || refuse "--mindspore needs a version, such as --mindspore 2.7.1"
   mindspore="$1"
+  # 2.7.2 is the first release with wheels for 3.12.
+  [[ "$(printf '%s\n' 2.7.2 "$mindspore" | sort -V | head -n 1)" == 2.7.2 ]] || pythons="3.10, 3.11"
   own_environment="$root/.venv-$mindspore"
 }
 
@@ -56,10 +61,7 @@ version_of() {
 }
 
 has_wheels() {
-  case "$1" in
-    3.10 | 3.11 | 3.12) return 0 ;;
-    *) return 1 ;;
-  esac
+  [[ ", $pythons," == *", $1,"* ]]
 }
 
 # Sets $python, and installs what is missing for it.
@@ -67,7 +69,7 @@ prepare_environment() {
   local version active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}"
   if [[ -n "$named_python" ]]; then
     version="$(version_of "$named_python")" || refuse "--python $named_python cannot be run"
-    has_wheels "$version" || refuse "--python $named_python is Python $version; MindSpore has wheels for 3.10, 3.11 and 3.12"
+    has_wheels "$version" || refuse "--python $named_python is Python $version; MindSpore has wheels for $pythons"
     use_as_it_is "$named_python"
   elif [[ -z "$mindspore" && -n "$active" && ! "$active" -ef "$own_environment" ]]; then
     version="$(version_of "$active/bin/python")" || version="one that does not run"
@@ -93,7 +95,7 @@ use_as_it_is() {
 # Installs those requirements of a file whose modules are missing.
 add_missing() {
   local listed missing=()
-  listed="$("$python" "$root/ms_gan/device/requirements.py" "$1")" || exit $?
+  listed="$("$python" "$root/ms_gan/device/requirements.py" ${test_tools:+--tests} "$1")" || exit $?
   [[ -n "$listed" ]] || return 0
   mapfile -t missing <<<"$listed"
   say "installing what is missing there: ${missing[*]}"
@@ -170,5 +172,5 @@ find_python() {
       found+="$name has no venv module (on Debian and Ubuntu: apt-get install python$version-venv); "
     fi
   done
-  refuse "MindSpore needs Python 3.10, 3.11 or 3.12, with venv; found: ${found:-none; }install one (apt-get install python3.11 python3.11-venv) or name one with --python PATH"
+  refuse "MindSpore${mindspore:+ $mindspore} needs one of Python $pythons, with venv; found: ${found:-none; }install one (apt-get install python3.11 python3.11-venv) or name one with --python PATH"
 }

@@ -26,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ms_gan.device.requirements import TEST_TOOLS, is_installed, read_requirements  # noqa: E402
+from ms_gan.device.requirements import TEST_TOOLS, check, read_requirements, refusal  # noqa: E402
 from ms_gan.errors import UserError  # noqa: E402
 
 REMOTE = ("obs://", "s3://")
@@ -87,7 +87,8 @@ def job_token(environment: Mapping[str, str]) -> str:
     ModelArts names the job. Elsewhere it is the process that started the cards' processes, or this one where it is
     the only one; its start time tells it from an older one of the same number.
     """
-    if not (name := environment.get("MA_VJ_NAME")):
+    name = environment.get("MA_VJ_NAME")
+    if not name:
         shared = environment.get("RANK_SIZE", "1") != "1" or "MS_ROLE" in environment
         process = os.getppid() if shared else os.getpid()
         started = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19]
@@ -127,12 +128,16 @@ def alone(work: Path, wait: float) -> Iterator[None]:
 def add_missing() -> None:
     """Install what training needs and this image lacks, with requirements.txt as bounds."""
     listed = ROOT / "requirements.txt"
-    needed = (entry for entry in read_requirements(listed) if entry.package not in TEST_TOOLS)
-    missing = [str(entry) for entry in needed if not is_installed(entry)]
+    missing, unsupported = check(entry for entry in read_requirements(listed) if entry.package not in TEST_TOOLS)
+    for entry, version in unsupported:
+        reason = refusal(entry, version)
+        if reason:
+            raise UserError(f"{reason}; or choose an image that has it")
     if not missing:
         return
-    say(f"installing what is missing in {sys.executable}: {' '.join(missing)}")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--constraint", str(listed), *missing]
+    packages = [str(entry) for entry in missing]
+    say(f"installing what is missing in {sys.executable}: {' '.join(packages)}")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--constraint", str(listed), *packages]
     if subprocess.run(pip, check=False).returncode:
         raise UserError("pip could not install that (its words are above); choose an image that has it")
 

@@ -8,8 +8,9 @@
 #   --require-ascend     end with status 2 where no NPU works, instead of training on the CPU
 #
 # --workers 8 trains on eight NPUs at once, through MindSpore's msrun (docs/workers.md).
-# Without --config or --resume it trains the main job, `--config mlp`. DEVICE_ID chooses the NPU. Works from
-# any folder: paths, and the folder runs/ with the results and a log, are relative to where it was started.
+# Without --config or --resume it trains the main job, `--config mlp`. DEVICE_ID chooses the NPU, with --workers
+# ASCEND_RT_VISIBLE_DEVICES=4,5 the NPUs. Works from any folder: paths, and the folder runs/ with the results and a
+# log, are relative to where it was started.
 # Ends with the training's own status.
 set -euo pipefail
 # shellcheck source=scripts/_environment.sh
@@ -30,7 +31,8 @@ main() {
   find_cann
   # Before CANN is sourced, because pip would take the packages on CANN's PYTHONPATH for installed ones.
   prepare_environment
-  [[ -z "$cann" ]] || add_missing "$root/scripts/requirements-cann.txt"
+  [[ -z "$cann" ]] || (add_missing "$root/scripts/requirements-cann.txt") ||
+    say "going on without: the trial on the NPU shows whether CANN needs it"
   enter_cann
   show_npus
 
@@ -55,23 +57,27 @@ start_log() {
 }
 
 # Sets $cann to CANN's set_env.sh: the one that the environment points to, then where the installers put it
-# (CANN 8.5 and later: .../cann, before: .../ascend-toolkit; root: /usr/local/Ascend, others: ~/Ascend).
+# (CANN 8.5 and later: .../cann, before: .../ascend-toolkit; root: /usr/local/Ascend, others: ~/Ascend); and
+# $other_canns to the folders of the others.
 find_cann() {
-  local folder file candidates=()
-  cann=""
+  local folder file home="${HOME:-/nonexistent}" candidates=() seen=:
+  cann="" other_canns=()
   for folder in "${ASCEND_HOME_PATH:-}" "${ASCEND_TOOLKIT_HOME:-}"; do
     [[ -z "$folder" ]] || candidates+=("$folder/set_env.sh" "$folder/../set_env.sh")
   done
-  for file in /etc/Ascend/ascend_cann_install.info "$HOME/Ascend/ascend_cann_install.info"; do
+  for file in /etc/Ascend/ascend_cann_install.info "$home/Ascend/ascend_cann_install.info"; do
     [[ ! -f "$file" ]] || candidates_in "$(sed -n 's/^Install_Path=//p' "$file" | tail -n 1)"
   done
   candidates_in /usr/local/Ascend
-  candidates_in "$HOME/Ascend"
+  candidates_in "$home/Ascend"
   for file in "${candidates[@]}"; do
-    if [[ -f "$file" ]]; then
-      cann="$file"
-      return
-    fi
+    [[ -f "$file" ]] || continue
+    # One CANN has several: cann is a link to cann-VERSION, ascend-toolkit/latest lies in ascend-toolkit.
+    folder="$(readlink -f -- "$(dirname -- "$file")")"
+    folder="${folder/\/ascend-toolkit\/*//ascend-toolkit}"
+    [[ "$seen" != *":$folder:"* ]] || continue
+    seen+="$folder:"
+    if [[ -z "$cann" ]]; then cann="$file"; else other_canns+=("$folder"); fi
   done
 }
 
@@ -91,6 +97,8 @@ enter_cann() {
     say "CANN is set up already: $home"
   elif [[ -n "$cann" ]]; then
     say "CANN: sourcing $cann"
+    [[ -n "$home" || ${#other_canns[@]} -eq 0 ]] ||
+      say "CANN is also in ${other_canns[*]}; ASCEND_HOME_PATH=FOLDER before the command chooses"
     # It is not ours: it reads variables that are not set, and its commands may fail.
     set +eu
     # shellcheck disable=SC1090

@@ -13,6 +13,7 @@ set -euo pipefail
 source "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/_environment.sh"
 
 split_arguments "$@"
+test_tools=1
 prepare_environment
 cd -- "$root"
 # A notebook is run too; what only that needs is kept apart from the requirements.

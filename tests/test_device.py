@@ -1,10 +1,12 @@
 """Choosing the device, with trials of our own in place of a real Ascend."""
 
+import ast
 import os
 import platform
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from unittest import mock
 
@@ -256,6 +258,29 @@ def test_activate_without_mindspore_tells_what_to_do(monkeypatch):
         activate(DeviceChoice("CPU", 0, "cpu", "", {}, {}))
 
 
+@pytest.mark.parametrize(("package", "version"), [("mindspore", "2.4.10"), ("mindspore", "2.6.0"), ("numpy", "2.1.0")])
+def test_version_with_which_nothing_works_is_one_line(monkeypatch, package, version):
+    monkeypatch.setitem(sys.modules, "mindspore", types.SimpleNamespace(__version__="2.7.1.post1", set_device=int))
+    monkeypatch.setitem(sys.modules, package, types.SimpleNamespace(__version__=version))
+    with pytest.raises(UserError, match=f"{package} {version} does not work here; run: .*pip install '{package}>="):
+        activate(DeviceChoice("CPU", 0, "cpu", "", {}, {}))
+
+
+def test_trial_with_a_mindspore_that_is_too_old_says_so(with_npu):
+    with_npu(fails_with("AttributeError: module 'mindspore' has no attribute 'set_device'"))
+    assert choose("auto")[0].reason.endswith("(this MindSpore is too old)")
+
+
+@pytest.mark.parametrize("file", ["ms_gan/__init__.py", "scripts/modelarts_train.py"])
+def test_python_without_wheels_is_one_line_and_status_2(file):
+    text = (REPOSITORY / file).read_text()
+    ast.parse(text, feature_version=(3, 7))
+    program = f"import runpy, sys; sys.version_info = (3, 9, 18); runpy.run_path({file!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "needs Python 3.10, 3.11 or 3.12" in done.stderr
+
+
 def test_machine_is_described_where_nothing_is_installed():
     program = "from ms_gan.device import *; d = describe_machine(); print(d['mindspore'], d['numpy'], d['cores'] > 0)"
     done = subprocess.run([sys.executable, "-S", "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
@@ -272,18 +297,24 @@ def test_machine_has_versions_and_the_version_of_cann(tmp_path):
     assert machine["numpy"].startswith("1.")
 
 
-def test_numpy_2_in_a_respected_environment_is_one_line_and_status_2(tmp_path):
-    info = tmp_path / "numpy-2.1.0.dist-info"
+@pytest.mark.parametrize(
+    ("package", "version", "wanted"),
+    [("numpy", "2.1.0", "numpy>=1.24,<2"), ("mindspore", "2.6.0", "mindspore>=2.7.1")],
+)
+def test_version_that_cannot_work_in_a_respected_environment_is_one_line_and_status_2(
+    tmp_path, package, version, wanted
+):
+    info = tmp_path / f"{package}-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 2.1.0\n")
-    (info / "top_level.txt").write_text("numpy\n")
-    (tmp_path / "numpy.py").touch()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+    (info / "top_level.txt").write_text(f"{package}\n")
+    (tmp_path / f"{package}.py").touch()
     (tmp_path / "packaging").symlink_to(Path(packaging.__file__).parent)
     program = [sys.executable, "-S", str(REPOSITORY / "ms_gan/device/requirements.py"), "requirements.txt"]
     environment = {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, env=environment)
     assert done.returncode == 2
-    assert "pip install 'numpy>=1.24,<2'" in done.stderr
+    assert f"pip install '{wanted}" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

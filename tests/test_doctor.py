@@ -131,7 +131,7 @@ def test_python_without_wheels_is_told_which_have_them(monkeypatch):
         monkeypatch.setattr(doctor, section, lambda *_: iter(()))
     lines: list[str] = []
     assert doctor.run_doctor(write=lines.append) == 1
-    assert "3.10, 3.11 and (from MindSpore 2.9) 3.12" in line_with("\n".join(lines), "[!!]", "Python")
+    assert "3.10, 3.11 and (from MindSpore 2.7.2) 3.12" in line_with("\n".join(lines), "[!!]", "Python")
 
 
 def test_place_that_cannot_hold_runs_is_told(tmp_path):

@@ -52,6 +52,32 @@ def test_what_cann_imports_is_installed_where_cann_is(place):
     place.add_program(place.home / "Ascend/cann/set_env.sh", SET_ENV)
     place.run("run_ascend.sh", NOTHING_INSTALLED="1")
     assert "decorator>=4.4.0" in place.calls()[-1]
+    place.pip_fails.touch()
+    status, output = place.run("run_ascend.sh", NOTHING_INSTALLED="1")
+    assert status == 0, output
+    assert "going on without" in output
+
+
+@without_real_cann
+def test_two_canns_are_told_and_one_can_be_chosen(place):
+    place.add_python()
+    ascend = place.home / "Ascend"
+    for name in ("cann-8.5.0", "cann-9.0.0", "ascend-toolkit", "ascend-toolkit/latest"):
+        place.add_program(ascend / name / "set_env.sh", f"export CANN_WAS_SOURCED={name}")
+    (ascend / "cann").symlink_to("cann-9.0.0")
+    _, output = place.run("run_ascend.sh")
+    assert training(output)["CANN_WAS_SOURCED"] == "cann-9.0.0"
+    assert f"CANN is also in {ascend}/cann-8.5.0 {ascend}/ascend-toolkit; ASCEND_HOME_PATH=FOLDER" in output
+    _, output = place.run("run_ascend.sh", ASCEND_HOME_PATH=str(ascend / "cann-8.5.0"))
+    assert training(output)["CANN_WAS_SOURCED"] == "cann-8.5.0"
+    assert "CANN is also in" not in output
+
+
+def test_machine_without_a_home_trains(place):
+    place.add_python()
+    del place.environment["HOME"]
+    status, output = place.run("run_ascend.sh")
+    assert status == 0, output
 
 
 def test_npu_smi_is_shown_and_decides_nothing(place):

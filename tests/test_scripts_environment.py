@@ -85,7 +85,7 @@ def test_no_python_with_wheels_is_one_line_and_status_2(place):
     status, output = place.run("test.sh")
     assert status == 2
     assert len(output.splitlines()) == 1
-    assert "3.10, 3.11 or 3.12" in output
+    assert "3.10, 3.11, 3.12" in output
     assert "python3 is 3.13" in output
     assert place.run("run_ascend.sh")[0] == 2
 
@@ -115,6 +115,9 @@ def test_only_what_is_missing_is_added_to_an_active_environment(place):
     assert "--constraint" in call
     assert "mindspore>=2.7.1,<2.11" in call
     assert "numpy" in output
+    assert "ruff" not in call
+    place.run("test.sh", VIRTUAL_ENV=str(active), NOTHING_INSTALLED="1")
+    assert "ruff>=" in place.calls()[0]
 
 
 def test_active_environment_without_wheels_gives_way_to_the_own_one(place):
@@ -156,6 +159,20 @@ def test_named_mindspore_has_an_environment_of_its_own(place):
     assert {path.name for path in place.tree.glob(".venv*")} == {".venv", ".venv-2.7.1"}
     assert place.run("test.sh")[0] == 0
     assert not [call for call in place.calls() if "venv" in call or "install" in call]
+
+
+def test_named_mindspore_takes_only_a_python_that_it_has_wheels_for(place):
+    place.add_other_python("python3.12", "3.12")
+    status, output = place.run("test.sh", "--mindspore", "2.7.1")
+    assert (status, output.count("\n")) == (2, 1)
+    assert "MindSpore 2.7.1 needs one of Python 3.10, 3.11, with venv" in output
+    for version in ("2.7.2", "2.10.0"):
+        assert "making the environment" in place.run("test.sh", "--mindspore", version)[1]
+    # An environment with a Python without such wheels is made again.
+    place.add_other_python("../a clone/.venv-2.7.1/bin/python", "3.12")
+    place.add_python()
+    assert place.run("test.sh", "--mindspore", "2.7.1")[0] == 0
+    assert "venv" in place.calls()
 
 
 @pytest.mark.parametrize(

@@ -262,6 +262,17 @@ def test_bad_input_ends_with_status_2_and_a_line(place, words, message):
     assert "TRAINING" not in output
 
 
+def test_an_image_with_too_old_a_mindspore_is_refused(place):
+    info = place.modules / "mindspore-2.6.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mindspore\nVersion: 2.6.0\n")
+    (info / "top_level.txt").write_text("mindspore\n")
+    status, output = place.run()
+    assert (status, output.count("\n")) == (2, 1)
+    assert "mindspore 2.6.0 does not work here; run: " in output
+    assert output.endswith("; or choose an image that has it\n")
+
+
 def test_obs_without_moxing_is_refused_before_the_training(place):
     (place.modules / "moxing.py").unlink()
     status, output = place.run("--train_url=obs://bucket/out")

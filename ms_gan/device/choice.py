@@ -1,10 +1,12 @@
 """Which device, and why: Ascend when it works, the CPU otherwise, never silently."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ms_gan.device.probe import traces_of_ascend, why_not_ascend
+from ms_gan.device.requirements import project_requirements, refusal
 from ms_gan.device.settings import AppliedSettings, apply_settings, settings_for
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
@@ -101,7 +103,8 @@ def activate(choice: DeviceChoice) -> None:
     Raises
     ------
     UserError
-        If mindspore cannot be imported, or this process already computes on another device.
+        If mindspore cannot be imported or it or numpy is of a version that does not work, or this process already
+        computes on another device.
     """
     try:
         import mindspore
@@ -109,6 +112,10 @@ def activate(choice: DeviceChoice) -> None:
         raise UserError(
             f"mindspore cannot be imported: {error}; `python -m ms_gan doctor` tells what to install"
         ) from error
+    for entry in project_requirements():
+        version = getattr(sys.modules.get(entry.module), "__version__", None)
+        if version and (reason := refusal(entry, version)):
+            raise UserError(reason)
     try:
         mindspore.set_device(choice.target, choice.device_id)
     except RuntimeError as error:

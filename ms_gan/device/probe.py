@@ -148,6 +148,8 @@ def died(status: int) -> str:
 def _hint(failure: str) -> str:
     if "No module named 'mindspore'" in failure:
         return " (MindSpore is not installed in this Python)"
+    if "no attribute 'set_device'" in failure:
+        return " (this MindSpore is too old)"
     if "libge_runner" in failure or "libascendcl" in failure:
         return " (CANN is not on the library path: source its set_env.sh or start with scripts/run_ascend.sh)"
     return ""

@@ -25,6 +25,8 @@ MODULES = {
 }
 # What training itself needs; the rest of requirements.txt serves the tests.
 TEST_TOOLS = {"pytest", "pytest-xdist", "hypothesis", "ruff"}
+# The bounds outside which nothing works: an older MindSpore lacks what is called, numpy 2 fails at the first BatchNorm.
+_BINDING = {"mindspore": ">=", "numpy": "<"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,17 @@ def read_requirements(path: str | Path) -> list[Requirement]:
     return [parse_requirement(line) for line in lines if line]
 
 
+def project_requirements() -> list[Requirement]:
+    """Return what requirements.txt lists, in a clone or as an installed ms_gan's metadata has it; else nothing."""
+    listed = Path(__file__).parents[2] / "requirements.txt"
+    if listed.is_file():
+        return read_requirements(listed)
+    try:
+        return [parse_requirement(line) for line in importlib.metadata.requires("ms_gan") or []]
+    except importlib.metadata.PackageNotFoundError:
+        return []
+
+
 def is_installed(requirement: Requirement) -> bool:
     """Tell whether the requirement's module can be found, whichever package brought it."""
     return importlib.util.find_spec(requirement.module) is not None
@@ -70,7 +83,7 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def is_supported(version: str, bounds: str) -> bool:
-    """Tell whether `version` lies within `bounds` (true where neither packaging nor pip can judge it)."""
+    """Tell whether `version` lies within `bounds` (true where neither packaging nor pip can judge it, or no rule)."""
     try:
         from packaging.specifiers import SpecifierSet
     except ImportError:
@@ -78,7 +91,19 @@ def is_supported(version: str, bounds: str) -> bool:
             from pip._vendor.packaging.specifiers import SpecifierSet
         except ImportError:
             return True
-    return SpecifierSet(bounds).contains(version, prereleases=True)
+    try:
+        return SpecifierSet(bounds).contains(version, prereleases=True)
+    except ValueError:
+        return True
+
+
+def refusal(requirement: Requirement, version: str) -> str | None:
+    """Return the line that tells why training cannot work with a package's `version`, or None."""
+    sign = _BINDING.get(requirement.package)
+    binding = [part for part in requirement.bounds.split(",") if sign and part.startswith(sign)]
+    if is_supported(version, ",".join(binding)):
+        return None
+    return f"{requirement.package} {version} does not work here; run: {sys.executable} -m pip install '{requirement}'"
 
 
 def check(requirements: Iterable[Requirement]) -> tuple[list[Requirement], list[tuple[Requirement, str]]]:
@@ -91,19 +116,25 @@ def check(requirements: Iterable[Requirement]) -> tuple[list[Requirement], list[
     ]
 
 
-def main(files: list[str]) -> int:
-    """Print the missing requirements of `files`, one a line; notes on unsupported versions go to stderr.
+def main(words: list[str]) -> int:
+    """Print the missing requirements of files, one a line; notes on unsupported versions go to stderr.
+
+    Parameters
+    ----------
+    words : list[str]
+        The files; ``--tests`` before them: those that only the tests need are wanted too.
 
     Returns
     -------
     int
-        2 when numpy is too new, because MindSpore then fails at the first BatchNorm; otherwise 0.
+        2 when nothing works with what is here; otherwise 0.
     """
-    missing, unsupported = check(entry for file in files for entry in read_requirements(file))
+    tests = words[:1] == ["--tests"]
+    listed = (entry for file in words[tests:] for entry in read_requirements(file))
+    missing, unsupported = check(entry for entry in listed if tests or entry.package not in TEST_TOOLS)
     for entry, version in unsupported:
-        install = f"{sys.executable} -m pip install '{entry}'"
-        if entry.package == "numpy" and int(version.split(".")[0]) >= 2:
-            print(f"numpy {version} does not work with MindSpore; run: {install}", file=sys.stderr)
+        if reason := refusal(entry, version):
+            print(reason, file=sys.stderr)
             return 2
         print(f"Note: {entry.package} {version} is used as it is; tried were {entry.bounds}", file=sys.stderr)
     print("\n".join(map(str, missing)))
