@@ -4,6 +4,7 @@ import _thread
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from types import FrameType
 from ms_gan.commands.hints import resume_hint
 from ms_gan.errors import Interrupted
 from ms_gan.runs.folder import RunFolder
+
+# Seconds: `timeout` and launchers send SIGTERM to a process and to its group, which is once, not "once more".
+_ONE_SIGNAL = 1.0
 
 
 @dataclass
@@ -56,8 +60,8 @@ def ending_signals() -> Iterator[Phase]:
     with _handling(end):
         try:
             yield phase
-        except (KeyboardInterrupt, _Ended):
-            raise Interrupted(phase.words(), received[0] if received else signal.SIGINT) from None
+        except (KeyboardInterrupt, _Ended) as ended:
+            raise Interrupted(phase.words(), next(iter((*received, *ended.args)), signal.SIGINT)) from None
         except Exception as error:
             # A library that is interrupted may report an error of its own instead.
             if not received or isinstance(error, Interrupted):
@@ -69,14 +73,19 @@ def ending_signals() -> Iterator[Phase]:
 def noted_signals() -> Iterator[list[int]]:
     """Turn SIGINT and SIGTERM into a note, so that the step that runs is finished and saved.
 
-    A second SIGINT interrupts at once. Signals can only be caught in the main thread.
+    A second one interrupts at once: a KeyboardInterrupt with its number. Signals can only be caught in the main thread.
     """
     received: list[int] = []
+    noted = 0.0
 
     def note(number: int, _frame: FrameType | None) -> None:
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        nonlocal noted
+        if received and number == signal.SIGTERM and time.monotonic() < noted + _ONE_SIGNAL:
+            return
+        if received:
+            raise KeyboardInterrupt(number)
         received.append(number)
+        noted = time.monotonic()
         # Not sys.stderr, which may be in the middle of a line of the progress bar.
         os.write(2, b"\nstopping after this step and saving; once more to stop at once\n")
 

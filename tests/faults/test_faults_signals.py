@@ -5,10 +5,13 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import pytest
 from conftest import slow
 from run_folders import differences
+
+from ms_gan.errors import Interrupted
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -85,6 +88,25 @@ def test_while_compiling_or_drawing(begin, once, command, finished, number, name
     assert result.stderr.strip().endswith(f" train --resume {run}")
     assert command("train", "--resume", run).status == 0
     assert differences(run, finished) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_in_a_step_ends_at_once(number, monkeypatch, capfd):
+    from ms_gan.commands import signals
+
+    def interrupted():
+        with signals.ending_signals(), signals.noted_signals() as received:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)  # as `timeout` does
+            assert received == [signal.SIGTERM]
+            monkeypatch.setattr(signals, "_ONE_SIGNAL", 0.0)
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+
+    with pytest.raises(Interrupted) as caught:
+        interrupted()
+    assert caught.value.signal == number
+    assert capfd.readouterr().err.count("once more to stop at once") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
