@@ -93,7 +93,7 @@ class BatchStream:
             order = generator_for(self._seed, _ORDER, epoch).permutation(len(self._images))
             self._order = (epoch, order)
         chosen = self._order[1][place * self._batch_size : (place + 1) * self._batch_size]
-        # Sorted rows are read faster, and the order within a batch has no meaning.
+        # Sorted rows are read faster; `training.accumulation` takes each of its parts from the whole batch.
         return np.sort(chosen)
 
 

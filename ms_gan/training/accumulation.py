@@ -13,7 +13,7 @@ def in_parts(differentiate: Differentiate, parts: int) -> Differentiate:
     """Return a function that calls `differentiate` on each of `parts` equal parts of its inputs, one after the other.
 
     Gradients and scalars are averaged, which for means over images gives those of the whole batch; what has a row
-    for each image is put together again. Batch normalisation takes the statistics of a part.
+    for each image is put together again, in its order. Batch normalisation takes the statistics of a part.
     """
     if parts == 1:
         return differentiate
@@ -34,24 +34,29 @@ def in_parts(differentiate: Differentiate, parts: int) -> Differentiate:
 
 
 def drawn_in_parts(generator: Callable[[Tensor], Tensor], parts: int) -> Callable[[Tensor], Tensor]:
-    """Return a function that lets `generator` draw from each of `parts` equal parts of the latents."""
+    """Return a function that lets `generator` draw from each of `parts` equal parts of the latents, in their order."""
     if parts == 1:
         return generator
 
     def draw(latents: Tensor) -> Tensor:
-        return ops.concat([generator(*_part((latents,), number, parts)) for number in range(parts)])
+        return _together([generator(*_part((latents,), number, parts)) for number in range(parts)])
 
     return draw
 
 
 def _part(inputs: tuple[Tensor, ...], number: int, parts: int) -> tuple[Tensor, ...]:
-    size = inputs[0].shape[0] // parts
-    return tuple([entry[number * size : (number + 1) * size] for entry in inputs])
+    # Not a piece: a batch is in the order of the data, which may be class by class.
+    return tuple([entry[number::parts] for entry in inputs])
+
+
+def _together(found: list[Tensor]) -> Tensor:
+    """Return the rows of all parts in the order of the batch."""
+    return ops.stack(found, 1).reshape((-1, *found[0].shape[1:]))
 
 
 def _joined(found: list[Tensor]) -> Tensor:
     if found[0].ndim > 0:
-        return ops.concat(found)
+        return _together(found)
     total = found[0]
     for value in found[1:]:
         total = total + value

@@ -12,6 +12,7 @@ from run_folders import copy_run, differences, states
 from small_runs import SmallRun, differing, digits_for, small_config
 
 from ms_gan.config import OptimizerConfig
+from ms_gan.training.accumulation import drawn_in_parts, in_parts
 from ms_gan.training.clipping import clipped
 from ms_gan.training.optimizers import build_optimizer
 from ms_gan.training.plan import penalty_due
@@ -64,6 +65,24 @@ def test_parts_of_a_batch_make_the_update_of_the_whole_batch(settings, mode):
         np.testing.assert_allclose(ours[name], value, rtol=0, atol=2e-4 * moved + 1e-7, err_msg=name)
     for one, other in zip(parts.records, whole.records, strict=True):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-5)
+
+
+def test_each_part_is_from_the_whole_batch_which_keeps_its_order():
+    """Of a batch in the order of data that are stored class by class, every part has all classes."""
+    batch, parts = np.repeat(np.arange(3, dtype=np.float32), 4).reshape(12, 1), []
+
+    def look(images):
+        parts.append(images.asnumpy()[:, 0].tolist())
+        return images
+
+    def differentiate(images):
+        return (images.mean(), look(images)), ()
+
+    (mean, rows), _ = in_parts(differentiate, 4)(Tensor(batch))
+    np.testing.assert_array_equal(rows.asnumpy(), batch)
+    assert float(mean) == 1
+    np.testing.assert_array_equal(drawn_in_parts(look, 4)(Tensor(batch)).asnumpy(), batch)
+    assert parts == [[0, 1, 2]] * 8
 
 
 def test_accumulation_with_batch_normalisation_has_the_same_bits_in_both_modes():
