@@ -76,7 +76,7 @@ def run_train(options: argparse.Namespace) -> None:
     """Train, resume, or show the plan."""
     from ms_gan.commands.train import dry_run, resume, train
     from ms_gan.commands.workers import resume_on_workers, train_on_workers
-    from ms_gan.device.team import role, serve_as_scheduler
+    from ms_gan.device.team import check_size, role, serve_as_scheduler
 
     overrides = {
         "mode": options.mode,
@@ -103,6 +103,8 @@ def run_train(options: argparse.Namespace) -> None:
     common = {"settings": options.set, "overrides": overrides}
     part = role()
     launch = _launch(options)
+    if options.workers and part == "worker":
+        check_size(options.workers)
     if part == "scheduler":
         serve_as_scheduler()
     elif options.dry_run:

@@ -24,6 +24,7 @@ from ms_gan.commands.signals import noted_signals
 from ms_gan.commands.worker import ENDINGS, NODE_VARIABLE, JobForWorkers
 from ms_gan.config import Config, to_mapping
 from ms_gan.device import choose_device
+from ms_gan.device.choice import ID_VARIABLES
 from ms_gan.device.team import JOIN_SECONDS
 from ms_gan.errors import Interrupted, UserError, WorkerDied
 from ms_gan.files import write_atomically
@@ -31,6 +32,8 @@ from ms_gan.runs.folder import RunFolder
 
 # Seconds until what does not end by itself is killed: after one worker died, and after a signal.
 _AFTER_DEATH, _AFTER_SIGNAL = 5, 60
+# What a platform sets for processes that it starts itself.
+_RANK_VARIABLES = ("RANK_ID", "RANK_SIZE", "RANK_TABLE_FILE")
 _PROGRAM = Path(__file__).resolve().parents[1] / "worker.py"
 
 
@@ -83,6 +86,13 @@ def resume_on_workers(
 def _agreed_device(options: dict[str, Any]) -> dict[str, Any]:
     """Choose the device once: a worker that fell back to the CPU alone would leave the others waiting."""
     choice = choose_device(options["device"], require_ascend=options["require_ascend"], announce=print)
+    named = [f"{name}={os.environ[name]}" for name in ID_VARIABLES if os.environ.get(name)]
+    # A platform's own number is left out; a user's would be, and the workers take cards that others may use.
+    if choice.target == "Ascend" and named and not any(os.environ.get(name) for name in _RANK_VARIABLES):
+        raise UserError(
+            f"{named[0]}: chooses one NPU, and --workers takes several; unset it, and choose them with "
+            "ASCEND_RT_VISIBLE_DEVICES=4,5"
+        )
     return {"device": choice.target.lower(), "require_ascend": choice.target == "Ascend"}
 
 
@@ -173,8 +183,7 @@ def _environment(launch: Launch) -> Iterator[dict[str, str]]:
         python = Path(folder) / "python"
         python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
         python.chmod(0o755)
-        stale = ("RANK_ID", "RANK_SIZE", "RANK_TABLE_FILE", "DEVICE_ID", "ASCEND_DEVICE_ID")
-        kept = {name: value for name, value in os.environ.items() if name not in stale}
+        kept = {name: value for name, value in os.environ.items() if name not in _RANK_VARIABLES + ID_VARIABLES}
         threads = max(1, len(os.sched_getaffinity(0)) // launch.local)
         yield (
             {"OMP_NUM_THREADS": str(threads)}

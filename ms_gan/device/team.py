@@ -36,13 +36,30 @@ def role() -> Role:
     if not os.path.isfile(table):
         raise UserError(
             f"RANK_SIZE={size}: says that there are {size} workers, but RANK_TABLE_FILE={table or '(not set)'} is no "
-            "file that tells where; start with --workers, or unset RANK_SIZE to train alone"
+            "file that tells where; unset RANK_SIZE, to train alone or to start with --workers"
         )
     if not (rank.isascii() and rank.isdecimal() and int(rank) < int(size)):
         raise UserError(
             f"RANK_ID={rank or '(not set)'}: with RANK_SIZE={size} it is a number from 0 to {int(size) - 1}"
         )
     return "worker"
+
+
+def check_size(asked: int) -> None:
+    """Raise UserError where the environment makes this process a worker of another number than was asked for.
+
+    Parameters
+    ----------
+    asked : int
+        What ``--workers`` gave.
+    """
+    name = "MS_WORKER_NUM" if os.environ.get("MS_ROLE") == "MS_WORKER" else "RANK_SIZE"
+    started = os.environ.get(name, "").strip()
+    if started != str(asked):
+        raise UserError(
+            f"--workers {asked}: this process is one of {name}={started or '(not set)'}, started already; leave "
+            "--workers out, or unset the variable"
+        )
 
 
 def join() -> tuple[int, int]:

@@ -193,7 +193,7 @@ def test_what_cannot_be(command, words, tmp_path, more, line):
 @pytest.mark.parametrize(
     ("variables", "line"),
     [
-        ({"RANK_SIZE": "8"}, "RANK_TABLE_FILE=(not set) is no file that tells where; start with --workers, or unset"),
+        ({"RANK_SIZE": "8"}, "RANK_TABLE_FILE=(not set) is no file that tells where; unset RANK_SIZE"),
         ({"RANK_SIZE": "many"}, "the number of workers is a whole number from 1"),
         ({"RANK_SIZE": "8", "RANK_TABLE_FILE": __file__, "RANK_ID": "8"}, "RANK_ID=8: with RANK_SIZE=8 it is a number"),
     ],
@@ -206,13 +206,50 @@ def test_rank_variables_that_tell_too_little(command, words, tmp_path, monkeypat
     assert line in result.stderr
 
 
+PLATFORM = {"RANK_SIZE": "8", "RANK_ID": "7", "RANK_TABLE_FILE": __file__}
+MSRUN = {"MS_ROLE": "MS_WORKER", "MS_WORKER_NUM": "8"}
+
+
+@pytest.mark.parametrize(("variables", "name"), [(PLATFORM, "RANK_SIZE"), (MSRUN, "MS_WORKER_NUM")])
+@pytest.mark.parametrize("number", [1, 4])
+def test_another_number_of_workers_than_was_started_is_refused(
+    command, words, tmp_path, monkeypatch, variables, name, number
+):
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    result = command(*words(tmp_path / "run", "--steps", 1, "--workers", number))
+    assert result.status == 2
+    assert f"--workers {number}: this process is one of {name}=8, started already" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_number_of_one_npu_with_several_workers_is_refused(command, words, tmp_path, monkeypatch):
+    from ms_gan.commands import workers
+    from ms_gan.device import DeviceChoice
+
+    started = []
+    choice = DeviceChoice("Ascend", 4, "auto", "", {}, {})
+    monkeypatch.setattr(workers, "choose_device", lambda *words, **options: choice)
+    monkeypatch.setattr(workers, "_launch", lambda *words: started.append(words))
+    monkeypatch.setenv("ASCEND_DEVICE_ID", "4")
+    given = words(tmp_path / "run", "--steps", 1, "--workers", 2)
+    result = command(*given)
+    assert result.status == 2
+    assert "ASCEND_DEVICE_ID=4: chooses one NPU" in result.stderr
+    assert not started
+    # A platform sets it for a process that it starts for each server.
+    monkeypatch.setenv("RANK_ID", "0")
+    assert command(*given).status == 0
+    assert started
+
+
 def test_roles_by_the_environment(monkeypatch):
     from ms_gan.device.team import role
 
     assert role() == "alone"
     monkeypatch.setenv("RANK_SIZE", "1")
     assert role() == "alone"
-    for name, value in {"RANK_SIZE": "8", "RANK_ID": "7", "RANK_TABLE_FILE": __file__}.items():
+    for name, value in PLATFORM.items():
         monkeypatch.setenv(name, value)
     assert role() == "worker"
     monkeypatch.setenv("MS_ROLE", "MS_SCHED")
