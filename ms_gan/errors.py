@@ -9,6 +9,10 @@ class UserError(Exception):
     """
 
 
+class NoSuchPart(UserError):
+    """A data set that is whole but for its training or its test part, which was asked for."""
+
+
 class TrainingDiverged(Exception):
     """A loss or parameter is no longer a finite number. The command line prints the message and exits with status 1."""
 

@@ -21,8 +21,9 @@ from ms_gan.evaluation.halves import HALVES
 from ms_gan.evaluation.judging import Sample, describe, judge
 from ms_gan.evaluation.protocol import count_text
 from ms_gan.evaluation.results import table
-from ms_gan.files import write_atomically
+from ms_gan.files import check_writable, make_writable, write_atomically
 from ms_gan.pictures.grid import save_grid
+from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.sealed import write_sealed
 
 _MOST = 100_000
@@ -56,7 +57,8 @@ def evaluate(
     seed : int
         Latents and the choice of images follow from it.
     data : dict, optional
-        Settings of the section `data` that replace those of the run, such as ``{"folder": "DIR"}``.
+        Settings of the section `data` that replace those of the run, such as ``{"folder": "DIR"}``. A file needs
+        ``source`` or ``folder``.
     config : str, optional
         The recipe of a checkpoint outside a run folder.
     json_file : path-like, optional
@@ -81,11 +83,15 @@ def evaluate(
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
     began = time.perf_counter()
+    check_writable(json_file)
     found = find_source(Path(source), data or {}, config)
+    if found.run:
+        make_writable(found.run.evaluations)
     choice = choose_device(device, require_ascend=require_ascend, announce=announce)
     # A checkpoint outside a run is compared with data that nobody noted.
     digest = found.run.data_digest() if found.run else None
     real = load_real_images(found.data, digest, announce, seed)
+    announce(f"Data: {real.reference.described()}")
     count = _count(num, found, real)
     if count < num:
         announce(f"{count:,} images of either kind, not {num:,}: there are no more")
@@ -162,7 +168,7 @@ def _result(
             "extractor": extractor.name,
             "extractor_digest": extractor.digest,
             "extractor_facts": extractor.facts,
-            "data": real.reference.source,
+            "data": real.reference.described(),
             "reference_sha256": real.reference.sha256,
             "floor_sha256": real.other.sha256,
             "seen_sha256": real.seen.sha256,
@@ -198,15 +204,27 @@ def _keep(
     announce: Callable[[str], None],
 ) -> None:
     """Write the result, and for a run pictures of nearest neighbours and the report."""
+    if source.run is not None:
+        _keep_in(source.run, source.path.stem, real, samples["fake"], result, announce)
     if json_file:
         write_atomically(json_file, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
         announce(f"wrote {json_file}")
-    if source.run is None:
-        return
+
+
+def _keep_in(
+    run: RunFolder,
+    checkpoint: str,
+    real: RealImages,
+    fake: Sample,
+    result: dict[str, Any],
+    announce: Callable[[str], None],
+) -> None:
+    """Write what an evaluation leaves in its run folder."""
     protocol = result["protocol"]
-    stem = f"{source.path.stem}-{count_text(protocol['generated'])}-{protocol['extractor']}-seed{protocol['seed']}"
-    folder = source.run.evaluations
-    fake = samples["fake"]
+    # With the hash of the real images: another folder, or a choice of classes, is another evaluation.
+    parts = (count_text(protocol["generated"]), protocol["extractor"], protocol["reference_sha256"][:8])
+    stem = f"{checkpoint}-{'-'.join(parts)}-seed{protocol['seed']}"
+    folder = run.evaluations
     order = {"first": np.arange(_PAIRS), "closest": np.argsort(fake.nearness.ratios, kind="stable")[:_PAIRS]}
     for name, rows in order.items():
         rows = rows[: len(fake.images)]
@@ -214,4 +232,4 @@ def _keep(
         save_grid(folder / f"{stem}-{name}.png", np.concatenate([fake.images[rows], beside]), 2, len(rows), scale=2)
     write_sealed(folder / f"{stem}.json", result)
     announce(f"wrote {folder / stem}.json")
-    announce(f"wrote {finish_report(source.run)}")
+    announce(f"wrote {finish_report(run)}")

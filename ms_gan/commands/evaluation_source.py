@@ -40,6 +40,10 @@ class Source:
 def find_source(path: Path, data: dict[str, Any], config: str | None) -> Source:
     """Return what `path` means, and the data that go with it; see :func:`evaluate`."""
     if path.suffix.lower() == ".npy":
+        if config:
+            raise UserError(f"--config {config}: {path} holds images and no generator; leave it out")
+        if not data.get("source") and not data.get("folder"):
+            raise UserError(f"{path}: name the real images to compare it with: --data NAME, or --data-dir DIR")
         samples = read_samples(path)
         shape = {"size": samples.shape[2], "channels": samples.shape[1]}
         return Source(path, _changed(DataConfig(**shape), data), None, samples)

@@ -12,7 +12,7 @@ from ms_gan.data.classes import names_of, numbers_of
 from ms_gan.data.configured import configured_images
 from ms_gan.data.images import ImageSet, make_image_set
 from ms_gan.data.stream import generator_for
-from ms_gan.errors import UserError
+from ms_gan.errors import NoSuchPart, UserError
 
 _HALVES, _REFERENCE, _OTHER, _ASKED = range(4)
 
@@ -74,19 +74,20 @@ def load_real_images(
             f"These data ({seen.location}) are not those that the run was trained on: distances are to other data, "
             "and copies of its training images are not found."
         )
-    if seen.source == "pictures":
+    try:
+        parts = {
+            split: seen
+            if split == data.split
+            else configured_images(dataclasses.replace(data, split=split), lambda line: None)
+            for split in ("test", "train")
+        }
+    except NoSuchPart:
         first, second = _halves(seen, seed)
         notices.append(
-            "A folder of pictures has no held-out part: the reference is a random half of the training images, the "
-            "floor is that of the other half, and the distances are those to images that the generator has seen."
+            "The data have no held-out part: the reference is a random half of the training images, the floor is that "
+            "of the other half, and the distances are those to images that the generator has seen."
         )
         return RealImages(second, None, first, second, seen, False, tuple(notices))
-    parts = {
-        split: seen
-        if split == data.split
-        else configured_images(dataclasses.replace(data, split=split), lambda line: None)
-        for split in ("train", "test")
-    }
     train, test = parts["train"], parts["test"]
     reference, other = (train, test) if data.split == "test" else (test, train)
     if data.split == "both":
@@ -122,7 +123,8 @@ def classes_to_ask(images: ImageSet, names: tuple[str, ...], count: int, seed: i
         raise UserError(
             f"evaluate: the generator is asked for classes ({', '.join(names[:3])}, ...) as often as real images are "
             f"of them, and those of {images.location} have {'others' if known else 'none'}; give data with these "
-            "classes, or draw a file with `ms-gan generate RUN --num 10000 --out samples.npy` and evaluate that"
+            "classes, or draw a file with `ms-gan generate RUN --num 10000 --out samples.npy` and evaluate that with "
+            "--data-dir"
         )
     numbers = numbers_of(images, names)
     return numbers[generator_for(seed, _ASKED).integers(len(numbers), size=count)]
@@ -132,7 +134,7 @@ def _halves(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
     """Split a set at random."""
     order = generator_for(seed, _HALVES).permutation(len(images.images))
     if len(order) < 4:
-        raise UserError(f"{images.location}: {len(order)} pictures are too few to evaluate with; give at least 4")
+        raise UserError(f"{images.location}: {len(order)} images are too few to evaluate with; give at least 4")
     return tuple(_rows(images, np.sort(half)) for half in np.array_split(order, 2))
 
 

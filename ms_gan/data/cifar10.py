@@ -12,7 +12,7 @@ import numpy as np
 
 from ms_gan.data.idx import check_labels
 from ms_gan.data.images import BLOCK, ImageSet, Records, Wish, gather, open_data
-from ms_gan.errors import UserError
+from ms_gan.errors import NoSuchPart, UserError
 
 CACHED = "cifar-10-batches-bin"  # the folder in the archive and in the cache
 NAMES_FILE = "batches.meta.txt"
@@ -36,7 +36,7 @@ def load_cifar10(folder: Path, wish: Wish, source: str = "cifar10", notices: tup
     for split in ("train", "test") if wish.split == "both" else (wish.split,):
         if not _files(place, split):
             wanted = "data_batch_1.bin" if split == "train" else "test_batch.bin"
-            raise UserError(f"{place}: has no {split} images ({wanted}); add them or choose another data.split")
+            raise NoSuchPart(f"{place}: has no {split} images ({wanted}); add them or choose another data.split")
     parts = [cifar10_records(path) for path in _files(place, wish.split)]
     return gather(parts, _class_names(place), wish, source, place, notices)
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ms_gan.data.images import ImageSet, Wish, allocate, class_numbers, fit_square, make_image_set
-from ms_gan.errors import UserError
+from ms_gan.errors import NoSuchPart, UserError
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -66,7 +66,7 @@ def load_pictures(folder: Path, wish: Wish) -> ImageSet:
         are asked for that the sub-folders do not name.
     """
     if wish.split == "test":
-        raise UserError(
+        raise NoSuchPart(
             f"{folder}: a folder of pictures has no test part; set data.split to train or name another folder"
         )
     failures: list[str] = []

@@ -15,7 +15,7 @@ import numpy as np
 
 from ms_gan.config.schema import LARGEST_SIZE
 from ms_gan.data.images import BLOCK, DIGITS, ImageSet, Records, Wish, gather, open_data
-from ms_gan.errors import UserError
+from ms_gan.errors import NoSuchPart, UserError
 
 LAYOUTS = ("", "MNIST_Data", "MNIST/raw")  # MindSpore's archive and torchvision's folder
 CACHED = "mnist"  # the folder in the cache
@@ -51,7 +51,8 @@ def load_mnist(folder: Path, wish: Wish, source: str = "mnist", notices: tuple[s
         for what in ("images", "labels"):
             if f"{split} {what}" not in files:
                 name = _names(split, what)[0]
-                raise UserError(f"{folder}: the file {name} is missing; add it, or give another folder or data.split")
+                kind = UserError if any(key.startswith(split) for key in files) else NoSuchPart
+                raise kind(f"{folder}: the file {name} is missing; add it, or give another folder or data.split")
         parts.append(idx_records(files[f"{split} images"], files[f"{split} labels"]))
     return gather(parts, DIGITS, wish, source, folder, notices)
 

@@ -48,6 +48,16 @@ class ImageSet:
     sha256: str
     notices: tuple[str, ...] = ()
 
+    def described(self) -> str:
+        """Return what they are in a few words: 'mnist, 60,000 images of 28x28 grey, DIR', and of which classes."""
+        channels, _, size = self.images.shape[1:]
+        classes = ""
+        if self.labels is not None and len(there := np.unique(self.labels)) < len(self.class_names):
+            few = ", ".join(self.class_names[number] for number in there)
+            classes = f", class {few}" if len(there) < 4 else f", {len(there)} of {len(self.class_names)} classes"
+        kind = "colour" if channels == 3 else "grey"
+        return f"{self.source}, {len(self.images):,} images of {size}x{size} {kind}{classes}, {self.location}"
+
 
 @dataclass(frozen=True)
 class Wish:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ms_gan.data.idx import check_labels
 from ms_gan.data.images import BLOCK, DIGITS, ImageSet, Records, Wish, gather, open_data
-from ms_gan.errors import UserError
+from ms_gan.errors import NoSuchPart, UserError
 
 EDGE = 28
 _PIXELS = EDGE * EDGE
@@ -26,7 +26,7 @@ def load_raw(folder: Path, wish: Wish) -> ImageSet:
     for split in ("train", "test") if wish.split == "both" else (wish.split,):
         images, labels = (folder / name for name in _FILES[split])
         if not os.path.isfile(images):
-            raise UserError(f"{folder}: has no {split} images ({images.name}); add them or choose another data.split")
+            raise NoSuchPart(f"{folder}: has no {split} images ({images.name}); add them or choose another data.split")
         if not os.path.isfile(labels):
             notices.append(f"{images} has no label file ({labels.name}) beside it, so the images have no labels.")
         parts.append(raw_records(images, labels if os.path.isfile(labels) else None))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ms_gan.data.images import ImageSet
-from ms_gan.data.sources import TITLES, cache_folder
+from ms_gan.data.sources import cache_folder
 from ms_gan.errors import UserError
 from ms_gan.evaluation import random_features, turns
 from ms_gan.files import write_atomically
@@ -24,6 +24,8 @@ CHOICES = (AUTO, CLASSIFIER, TURNS, random_features.VERSION)
 _LARGEST = 96  # pixels; on larger images the classifier would train for hours
 _SMALLEST = 13
 _FOLDER = "extractors"
+# ImageSet.sha256 of the 60,000 training images; other data come in the same format.
+_MNIST = "e890a7ca8449852499104966cdfbd1a4180f1d1199250bd4059855da3bebc4cb"
 _MINUTES_PER_PIXEL = 5 / 28**2  # of training on 2 cores: its steps are always as many
 
 
@@ -127,22 +129,28 @@ def _random(train: ImageSet) -> Extractor:
 def _by_classes(train: ImageSet, test: ImageSet, announce: Callable[[str], None], cache: Path) -> Extractor:
     from ms_gan.evaluation import classifier
 
-    return _classifier(f"{train.source}-{classifier.VERSION}", "classifier", train, test, announce, cache)
+    return _classifier(classifier.VERSION, "classifier", train, test, announce, cache)
 
 
 def _by_turns(train: ImageSet, test: ImageSet | None, announce: Callable[[str], None], cache: Path) -> Extractor:
     parts = turns.turned_parts(train, test)
-    found = _classifier(f"{train.source}-{turns.VERSION}", turns.KIND, *parts, announce, cache)
+    found = _classifier(turns.VERSION, turns.KIND, *parts, announce, cache)
     # Which way up an image looks says nothing about classes of the data.
     return dataclasses.replace(found, measure=lambda images: (found.measure(images)[0], None), class_names=())
 
 
+def _data_name(data: ImageSet) -> str:
+    """Return what trained extractors are named by."""
+    return f"idx-{data.sha256[:8]}" if data.source == "mnist" and data.sha256 != _MNIST else data.source
+
+
 def _classifier(
-    name: str, kind: str, train: ImageSet, test: ImageSet, announce: Callable[[str], None], cache: Path
+    version: str, kind: str, train: ImageSet, test: ImageSet, announce: Callable[[str], None], cache: Path
 ) -> Extractor:
     from ms_gan.evaluation import classifier
 
-    path = cache / f"{name}-{train.sha256[:16]}.npz"
+    name = f"{_data_name(train)}-{version}"
+    path = cache / f"{train.source}-{version}-{train.sha256[:16]}.npz"
     numbers = np.unique(train.labels)
     shape = (*train.images.shape[1:3], len(numbers))
     stored = _read(path, train.sha256) if path.exists() else None
@@ -169,8 +177,7 @@ def _train(
 
     minutes = math.ceil(_MINUTES_PER_PIXEL * train.images.shape[2] ** 2)
     announce(
-        f"Training {name} on {len(train.images):,} images of {TITLES[train.source]}, "
-        f"once, up to {minutes} minutes on 2 cores"
+        f"Training {name} on {len(train.images):,} images of {train.location}, once, up to {minutes} minutes on 2 cores"
     )
     labels = np.searchsorted(numbers, train.labels)
     network = classifier.train_classifier(train.images, labels, len(numbers), announce)

@@ -38,6 +38,7 @@ def table(result: dict[str, Any]) -> list[str]:
     protocol = result["protocol"]
     lines += [
         "",
+        f"Data: {protocol['data']}",
         f"{protocol['generated']:,} generated against {protocol['real']:,} "
         f"{'held-out ' if protocol['unseen'] else ''}real images; intervals: {protocol['interval']}.",
         '"real images": other real images against the same real ones, the best that a generator can hope for.',

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,17 @@ def test_every_metric_has_a_value_an_interval_and_a_floor(evaluated):
 
 def test_names_carry_numbers_and_extractor(evaluated):
     names = {metric["kind"]: metric["name"] for metric in evaluated[1]["metrics"]}
-    assert names["fid"] == "fid150_mnist-cnn-v1"
+    # In MNIST's format, but no MNIST.
+    assert re.fullmatch("fid150_idx-[0-9a-f]{8}-cnn-v1", names["fid"])
     assert names["swd"] == "swd150_pixels"
+
+
+def test_the_data_are_said_on_console_and_page(evaluated, digits_folder):
+    run, result, lines = evaluated
+    told = f"mnist, 200 images of 28x28 grey, {digits_folder}"
+    assert lines.count(f"Data: {told}") == 2
+    assert f"(data: {told})" in (run / "report.html").read_text()
+    assert result["protocol"]["data"] == told
 
 
 def test_a_young_generator_is_worse_than_its_floor(evaluated):
@@ -150,7 +160,7 @@ def test_the_run_keeps_the_result_pictures_and_page(evaluated):
         f"{kept.stem}-closest.png",
     }
     text = (run / "report.html").read_text()
-    assert "fid150_mnist-cnn-v1" in text
+    assert result["metrics"][0]["name"] in text
     assert "Generated pictures over their nearest training pictures" in text
     assert result["source"]["step"] == 50
 
@@ -199,6 +209,23 @@ def test_copies_of_training_images_are_found(command, digits_folder, tmp_path):
     assert metrics["copies"]["floor"] < 0.03
 
 
+def test_evaluations_against_other_images_do_not_replace_each_other(command, finished, tmp_path):
+    run = copy_run(finished, tmp_path / "run")
+    assert command("evaluate", run, *RANDOM, "--num", 10).status == 0
+    outcome = command("evaluate", run, *RANDOM, "--num", 10, "--classes", 3, 5)
+    assert outcome.status == 0, outcome.stderr
+    assert "images of 28x28 grey, class 3, 5, " in outcome.stdout
+    assert len(list((run / "evaluation").glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize("place", [".", "file/x.json"])
+def test_a_file_that_cannot_be_written_is_said_first(command, finished, tmp_path, place):
+    (tmp_path / "file").touch()
+    outcome = command("evaluate", finished, *RANDOM, "--json", tmp_path / place)
+    assert (outcome.status, outcome.stdout, outcome.stderr.count("\n")) == (2, "", 1)
+    assert f"cannot write {tmp_path}" in outcome.stderr
+
+
 def test_too_few_images_for_a_covariance_are_said_in_words(command, finished, tmp_path):
     run = copy_run(finished, tmp_path / "run")
     outcome = command("evaluate", run, *RANDOM, "--num", 60)
@@ -233,6 +260,21 @@ def test_pictures_without_a_held_out_part_are_halved(command, tmp_path):
     assert "30 generated against 30 real images" in outcome.stdout
 
 
+@pytest.mark.parametrize("kind", ["raw", "mnist"])
+def test_training_files_alone_are_halved(command, digits_folder, tmp_path, kind):
+    images, labels = render_digits(60, 5)
+    if kind == "raw":
+        (tmp_path / "imagesTrain.bin").write_bytes(images.tobytes())
+        (tmp_path / "labelsTrain.bin").write_bytes(labels.tobytes())
+    else:
+        for path in digits_folder.glob("train-*"):
+            (tmp_path / path.name).symlink_to(path)
+    np.save(tmp_path / "x.npy", images[:20, None])
+    outcome = command("evaluate", tmp_path / "x.npy", "--data-dir", tmp_path, "--device", "cpu")
+    assert outcome.status == 0, outcome.stderr
+    assert "Note: The data have no held-out part" in outcome.stdout
+
+
 def test_a_half_of_a_folder_has_a_hash_of_its_own(tmp_path):
     from ms_gan.commands.references import load_real_images
     from ms_gan.config.schema import DataConfig
@@ -262,6 +304,20 @@ def test_mistakes_end_with_one_line(command, finished, words, message):
     assert outcome.status == 2
     assert outcome.stderr.count("\n") == 1
     assert message in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "x.npy: name the real images to compare it with"),
+        (("--data-dir", "here", "--config", "mlp"), "--config mlp: {folder}/x.npy holds images"),
+    ],
+)
+def test_a_file_of_images_says_not_what_it_is_compared_with(command, tmp_path, words, message):
+    np.save(tmp_path / "x.npy", np.zeros((10, 1, 28, 28), np.uint8))
+    outcome = command("evaluate", tmp_path / "x.npy", *words, "--device", "cpu")
+    assert (outcome.status, outcome.stderr.count("\n")) == (2, 1)
+    assert message.format(folder=tmp_path) in outcome.stderr
 
 
 def _header(shape) -> bytes:

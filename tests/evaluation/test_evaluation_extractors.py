@@ -80,6 +80,18 @@ def test_it_is_taken_from_the_cache(trained, data, no_training):
     assert (again.measure(data[1].images[:70])[0] == found.measure(data[1].images[:70])[0]).all()
 
 
+def test_only_mnist_is_called_mnist(trained, data, tmp_path, monkeypatch, no_training):
+    from ms_gan.evaluation import extractors
+
+    (kept,) = trained[1].glob("*.npz")
+    train = dataclasses.replace(data[0], source="mnist")
+    # As it was kept when all data in MNIST's format had this name.
+    (tmp_path / f"mnist-cnn-v1-{train.sha256[:16]}.npz").write_bytes(kept.read_bytes())
+    assert choose_extractor("cnn", train, data[1], print, tmp_path).name == f"idx-{train.sha256[:8]}-cnn-v1"
+    monkeypatch.setattr(extractors, "_MNIST", train.sha256)
+    assert choose_extractor("cnn", train, data[1], print, tmp_path).name == "mnist-cnn-v1"
+
+
 def test_trained_again_it_is_the_same(trained, data, tmp_path):
     assert choose_extractor("cnn", *data, lambda line: None, tmp_path).digest == trained[0].digest
 
@@ -308,4 +320,6 @@ def test_on_mnist_it_reaches_its_accuracy(mindspore_cpu, tmp_path):
     if not folder.is_dir():
         pytest.skip(f"no real MNIST in {folder} (set MS_GAN_TEST_DATA)")
     train, test = (load_images("mnist", folder, split) for split in ("train", "test"))
-    assert choose_extractor("cnn", train, test, print, tmp_path).facts["accuracy"] >= 0.992
+    found = choose_extractor("cnn", train, test, print, tmp_path)
+    assert found.name == "mnist-cnn-v1"
+    assert found.facts["accuracy"] >= 0.992
