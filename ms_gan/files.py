@@ -98,17 +98,22 @@ def check_writable(path: str | os.PathLike | None) -> None:
         return
     if os.path.isdir(path):
         raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
-    make_writable(_target(path).parent)
+    _try(_target(path).parent, Path(path))
 
 
 def make_writable(folder: Path) -> None:
     """Make a folder if it is missing, and raise UserError if no file can be made in it."""
+    _try(folder, folder)
+
+
+def _try(folder: Path, wanted: Path) -> None:
+    """Make a file in `folder`, which is gone again; the message of an error names what is wanted."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(cannot_write(folder, error)) from error
+        raise UserError(cannot_write(wanted, error)) from error
 
 
 def dated(stem: str | os.PathLike, suffix: str = "") -> Iterator[Path]:

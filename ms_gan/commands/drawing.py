@@ -4,6 +4,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from ms_gan.exported.reading import BATCH, draw_in_batches
+
 
 def draw_images(generator: nn.Cell, latents: np.ndarray, *, batch_statistics: bool = False) -> np.ndarray:
     """Let a generator draw, in batches.
@@ -20,18 +22,23 @@ def draw_images(generator: nn.Cell, latents: np.ndarray, *, batch_statistics: bo
     Returns
     -------
     array, float32 (N, C, S, S), in [-1, 1]
+
+    Raises
+    ------
+    UserError
+        If so many images are too much for memory.
     """
     # Copies: asnumpy shares the parameter's memory.
     moving = [parameter.asnumpy().copy() for parameter in _statistics(generator)] if batch_statistics else []
     generator.set_train(batch_statistics)
-    size = len(latents) if batch_statistics else 256
     try:
-        parts = [generator(Tensor(latents[i : i + size])).asnumpy() for i in range(0, len(latents), size)]
+        return draw_in_batches(
+            lambda batch: generator(Tensor(batch)).asnumpy(), latents, len(latents) if batch_statistics else BATCH
+        )
     finally:
         generator.set_train()
         for parameter, value in zip(_statistics(generator) if moving else (), moving, strict=True):
             parameter.set_data(Tensor(value))
-    return np.concatenate(parts)
 
 
 def _statistics(network: nn.Cell) -> list[ms.Parameter]:

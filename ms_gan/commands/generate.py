@@ -11,12 +11,13 @@ from ms_gan.config import Config, load_config
 from ms_gan.data.classes import asking, drawing_latents
 from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
-from ms_gan.files import atomic_file
+from ms_gan.files import atomic_file, check_writable
 from ms_gan.names import unknown_name
 from ms_gan.pictures.grid import save_grid, save_labelled
 from ms_gan.runs.folder import RunFolder
 
 _MOST_IMAGES = 1_000_000
+_FILES = (".png", ".npy")
 
 
 def load_generator(source: str | Path, config: str | None = None):
@@ -124,6 +125,8 @@ def generate(
         raise UserError(f"--latent-scale {' '.join(map(str, latent_scales))}: must be finite numbers")
     if latent_scales and batch_statistics:
         raise UserError("--latent-scale: draws by both statistics; leave out --batch-statistics")
+    out = Path(out)
+    check_out(out, panels=bool(latent_scales))
     from ms_gan.commands.drawing import draw_images
 
     generator, settings = load_generator(source, config)
@@ -131,15 +134,16 @@ def generate(
         samples = settings.samples
         num, grid, seed = samples.rows * samples.columns, (samples.rows, samples.columns), samples.seed
     rows, columns = layout(num, grid)
-    out, latents = Path(out), drawing_latents(settings, seed, num)
+    latents = drawing_latents(settings, seed, num)
     if classes:
         own = fixed_latents(seed, num, settings.latent.size)
         numbers = [_number(name, settings.class_names) for name in classes]
         known = len(settings.class_names)
         latents = np.concatenate([asking(own, np.full(num, number), known) for number in numbers])
+    if latent_scales and len(classes) > 1:
+        raise UserError("--latent-scale: goes with one --class, not with several --classes")
+    check_place(out)
     if latent_scales:
-        if len(classes) > 1:
-            raise UserError("--latent-scale: goes with one --class, not with several --classes")
         size = settings.latent.size
         scaled = [np.concatenate([np.float32(s) * latents[:, :size], latents[:, size:]], axis=1) for s in latent_scales]
         return [_scales(generator, scaled, latent_scales, rows, columns, out)]
@@ -179,6 +183,22 @@ def check_wish(num: int, seed: int) -> None:
         raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
 
 
+def check_out(out: Path, *, panels: bool = False) -> None:
+    """Raise UserError if `out` is not what :func:`generate` can write: one picture (.png), an array (.npy), a folder.
+
+    `panels` stands for --latent-scale, which draws one picture.
+    """
+    if panels and out.suffix.lower() != ".png":
+        raise UserError(f"--out {out}: --latent-scale draws one picture; its name must end in .png")
+    if out.suffix and out.suffix.lower() not in _FILES and not out.is_dir():
+        raise UserError(f"--out {out}: must end in .png or .npy, or be a folder")
+
+
+def check_place(out: Path) -> None:
+    """Raise UserError if nothing can be written as `out`; its folder is made."""
+    check_writable(out if out.suffix.lower() in _FILES else out / "0.png")
+
+
 def layout(num: int, grid: tuple[int, int] | None) -> tuple[int, int]:
     """Return rows and columns for `num` images, as square as possible where `grid` is None."""
     if grid is None:
@@ -199,8 +219,6 @@ def write_images(out: Path, images: np.ndarray, rows: int, columns: int) -> list
         with atomic_file(out) as stream:
             np.save(stream, images)
         return [out]
-    if out.suffix:
-        raise UserError(f"--out {out}: must end in .png or .npy, or be a folder")
     paths = [out / f"{index:0{len(str(len(images) - 1))}d}.png" for index in range(len(images))]
     for path, image in zip(paths, images, strict=True):
         save_grid(path, image[None], 1, 1, scale=1, gap=0)
@@ -211,8 +229,6 @@ def _scales(generator, scaled, scales: Sequence[float], rows: int, columns: int,
     """Draw recipe dcgan's study: the same latents scaled, normalised by the batch and by the moving statistics."""
     from ms_gan.commands.drawing import draw_images
 
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out {out}: --latent-scale draws one picture; its name must end in .png")
     panels = []
     for statistics, batch in (("batch", True), ("moving", False)):
         for scale, latents in zip(scales, scaled, strict=True):

@@ -14,8 +14,9 @@ from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 
-# The same as ms_gan.commands.drawing: other batches may give other bits.
-_BATCH = 256
+BATCH = 256
+"""Images that are drawn at once, here and from a checkpoint: other batches may give other bits."""
+_LARGEST = 8 * 2**30  # bytes; what is drawn lives in memory
 # Of a latent vector; twice what a configuration may ask for, as classes come on top.
 _LONGEST = 32_768
 
@@ -60,10 +61,57 @@ class ExportedGenerator:
             raise UserError(f"{self.path}: takes latents that are finite real numbers")
         latents = latents.astype(np.float32)
         with _one_line(f"{self.path}: cannot be drawn from"):
-            images = np.concatenate([self._draw(latents[i : i + _BATCH]) for i in range(0, len(latents), _BATCH)])
+            images = draw_in_batches(self._draw, latents)
         if images.shape[1:] != self._image:
             raise UserError(f"{self.path}: draws {images.shape[1:]}, its metadata say {self._image}; it is damaged")
         return images
+
+
+def draw_in_batches(draw: _Draw, latents: np.ndarray, size: int = BATCH) -> np.ndarray:
+    """Return in one array what `draw` makes of latents, `size` at a time.
+
+    Parameters
+    ----------
+    draw : callable
+        Latents (n, l) to images (n, C, S, S).
+    latents : array (N, l)
+        At least one.
+    size : int
+        Latents at a time, at least 1.
+
+    Returns
+    -------
+    array (N, C, S, S)
+
+    Raises
+    ------
+    UserError
+        If the images are too much for memory; found out after the first of them.
+    ValueError
+        If `draw` returns another number of images, or images of another size than before.
+    """
+    images = None
+    for start in range(0, len(latents), size):
+        part = draw(latents[start : start + size])
+        if images is None:
+            images = _allocate(len(latents), part)
+        place = images[start : start + size]
+        if part.shape != place.shape:
+            raise ValueError(f"draws {part.shape} where {place.shape} is expected")
+        place[:] = part
+    return images
+
+
+def _allocate(count: int, like: np.ndarray) -> np.ndarray:
+    """Return an empty array for `count` images of the kind of `like`."""
+    shape = (count, *like.shape[1:])
+    wanted = int(np.prod(shape, dtype=object)) * like.itemsize
+    if wanted > _LARGEST:
+        raise UserError(
+            f"--num {count}: images of {' x '.join(map(str, shape[1:]))} numbers need {wanted / 2**30:.1f} GiB of "
+            f"memory, the limit is {_LARGEST / 2**30:.0f} GiB; draw fewer at once, each time with another --seed"
+        )
+    return np.empty(shape, like.dtype)
 
 
 def load_exported(path: str | os.PathLike) -> ExportedGenerator:
@@ -95,6 +143,8 @@ def _one_line(what: str) -> Iterator[None]:
     """Turn any error into a UserError: each library has errors of its own for damaged files."""
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), "")
         raise UserError(f"{what}: {type(error).__name__}{reason and ': '}{reason}") from None

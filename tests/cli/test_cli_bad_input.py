@@ -107,6 +107,8 @@ COMMANDS = {
     "generate RUN --num 5 --grid 2x2": "5 images do not fit a grid of 2 x 2",
     "generate RUN --num 5 --grid 2x2 --out new.npy": "5 images do not fit a grid of 2 x 2",
     "generate RUN --out new.jpg": "--out new.jpg: must end in .png or .npy, or be a folder",
+    "generate text.ckpt --config mlp --out new.jpg": "--out new.jpg: must end in .png or .npy, or be a folder",
+    "generate RUN --out folder.png": "cannot write folder.png: it is a folder; give the name of a file",
     "generate RUN --out file/new.png": "cannot write file/new.png: ",
     "generate RUN --out file": "cannot write file/",
     "generate RUN --training-grid --num 0": "--training-grid: number, grid, seed and classes are those of the training",
@@ -183,7 +185,7 @@ def place(finished, digits_folder, tmp_path, monkeypatch):
     shutil.copytree(digits_folder, "DIGITS", copy_function=os.link)
     shutil.copytree("DIGITS", "cut", copy_function=os.link)
     replace(Path("cut/train-images-idx3-ubyte"), Path("DIGITS/train-images-idx3-ubyte").read_bytes()[:5000])
-    for name in ("empty", "texts", "bare"):
+    for name in ("empty", "texts", "bare", "folder.png"):
         Path(name).mkdir()
     for name in ("config.yaml", "environment.json"):
         shutil.copy(Path("RUN") / name, Path("bare") / name)

@@ -15,7 +15,8 @@ from ms_gan import load_exported
 from ms_gan.commands import export as exporting
 from ms_gan.config import config_text, load_config
 from ms_gan.data.stream import fixed_latents
-from ms_gan.exported import by_numpy
+from ms_gan.errors import UserError
+from ms_gan.exported import by_numpy, reading
 from ms_gan.networks import ImageShape, build_generator
 from ms_gan.runs.checkpoints import save_network
 
@@ -192,6 +193,34 @@ def test_latents_of_ones_own(written, command, tmp_path):
     np.testing.assert_array_equal(np.load(out), load_exported(written("npz"))(latents))
 
 
+def test_pictures_go_into_a_folder_that_is_there_whatever_its_name(written, command, small, tmp_path):
+    checkpoint, config = small("mlp")
+    (tmp_path / "drawn.v2").mkdir()
+    for words in (("draw", written("npz")), ("generate", checkpoint, "--config", config, "--device", "cpu")):
+        result = command(*words, "--num", 2, "--out", tmp_path / "drawn.v2")
+        assert result.status == 0, result.stderr
+        for name in ("0.png", "1.png"):
+            (tmp_path / "drawn.v2" / name).unlink()
+
+
+def test_what_is_drawn_is_bounded(written, command, small, tmp_path, monkeypatch):
+    checkpoint, config = small("mlp")
+    monkeypatch.setattr(reading, "_LARGEST", 300 * 28 * 28 * 4)
+    for words in (("draw", written("npz")), ("generate", checkpoint, "--config", config, "--device", "cpu")):
+        assert command(*words, "--num", 300, "--out", tmp_path / "x.npy").status == 0
+        result = command(*words, "--num", 301, "--out", tmp_path / "y.npy")
+        assert (result.status, result.stderr.count("\n")) == (2, 1)
+        assert "--num 301: images of 1 x 28 x 28 numbers need 0.0 GiB of memory" in result.stderr
+        assert not (tmp_path / "y.npy").exists()
+
+
+@pytest.mark.parametrize("drawn", [(2, 1, 4, 4), (4, 1, 4, 3)])
+def test_a_generator_that_draws_another_number_or_size_is_refused(drawn):
+    parts = [np.zeros((4, 1, 4, 4)), np.zeros(drawn)]
+    with pytest.raises(ValueError, match="is expected"):
+        reading.draw_in_batches(lambda _: parts.pop(0), np.zeros((8, 2)), 4)
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_export_that_draws_other_pictures_is_refused_and_nothing_is_left(small, command, tmp_path, monkeypatch, kind):
     _needs(kind)
@@ -205,6 +234,12 @@ def test_export_that_draws_other_pictures_is_refused_and_nothing_is_left(small, 
     assert f"--format {kind}: not exported, because it draws other pictures than mlp.ckpt: " in result.stderr
     assert "wrote" not in result.stdout
     assert not folder.exists()
+    assert "HF32" not in result.stderr
+    # On an NPU the pictures to compare with are less exact than the file.
+    monkeypatch.setattr(ms, "get_context", lambda name: "Ascend")
+    with pytest.raises(UserError) as caught:
+        exporting.export(checkpoint, kind, out=folder / f"g.{kind}", config=str(config))
+    assert str(caught.value).endswith("HF32: export with --device cpu") is (kind != "mindir")
 
 
 class _Wrong:
