@@ -191,10 +191,14 @@ def _agrees(foretold: float, measured: float, penalty: float) -> bool:
 
 
 def _refuse(name: str, numbers: tuple[float, float], config: Config) -> None:
+    # _ROUNDING is float32's, and MindSpore lets HF32 be switched off once, for the whole run.
+    on_ascend = ""
+    if ms.get_context("device_target") == "Ascend":
+        on_ascend = ", or, as convolutions in HF32 may look so, first another --seed (docs/ascend.md, HF32)"
     raise UserError(
         f"config objective.penalty: the gradient of the {config.objective.penalty} penalty is wrong at {name} "
         f"(MindSpore {numbers[0]:.3g}, finite differences {numbers[1]:.3g}); the run would not learn what was "
-        "asked, so it is refused; choose another discriminator or penalty"
+        "asked, so it is refused; choose another discriminator or penalty" + on_ascend
     )
 
 

@@ -90,6 +90,16 @@ def test_wrong_gradient_of_one_layer_is_refused(wrong):
     assert "\n" not in str(caught.value)
 
 
+def test_on_ascend_a_refusal_names_the_rounding_of_hf32(monkeypatch):
+    from ms_gan.training import penalty_check
+
+    for target, told in (("Ascend", True), ("CPU", False)):
+        monkeypatch.setattr(penalty_check.ms, "get_context", {"device_target": target}.get)
+        with pytest.raises(UserError, match="is wrong at w") as caught:
+            penalty_check._refuse("w", (1.0, 2.0), config_of())
+        assert ("HF32" in str(caught.value)) is told
+
+
 def test_the_same_layer_with_the_right_gradient_passes():
     pynative_is_right(critic_with(Leaky(np.ones((48, 64)))), config_of(), IMAGE)
 
