@@ -4,6 +4,11 @@ from ms_gan.config import Config
 from ms_gan.objectives import LOSSES, PAIRED_LOSSES
 from ms_gan.training.plan import Plan
 
+_IN_TURN = (
+    " loss_d and accuracy are means of D's updates on real and on fake images; accuracy is 50 % where D cannot tell "
+    "them apart, and near 100 % for long means that D wins."
+)
+
 
 def describe_record(config: Config, plan: Plan, record: dict[str, float]) -> str:
     """Return the numbers of a record as one aligned piece of text."""
@@ -33,4 +38,11 @@ def describe_record(config: Config, plan: Plan, record: dict[str, float]) -> str
 
 def reading_of(config: Config) -> str:
     """Return the line that tells what the numbers mean."""
-    return config.reading or (LOSSES | PAIRED_LOSSES)[config.objective.loss].reading
+    if config.reading:
+        return config.reading
+    name = config.objective.loss
+    if name in PAIRED_LOSSES:
+        return PAIRED_LOSSES[name].reading
+    loss, in_turn = LOSSES[name], config.updates.real_and_fake == "in_turn"
+    text = loss.reading.format(loss_d=f"{loss.even * (0.5 if in_turn else 1):.3g}")
+    return text + _IN_TURN if in_turn else text

@@ -92,7 +92,7 @@ class AverageConfig:
     """The exponential moving average of G, with which a run that has it draws its pictures."""
 
     decay: float = 0.0
-    """Share of the old average in the new one, for example 0.999; less in the first steps. 0: no average."""
+    """Share of the old average in the new one, for example 0.999; less in the first 9 / (1 - decay) steps. 0: none."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class Config:
     source: str = ""
     """Where the recipe was published."""
     reading: str = ""
-    """One line that tells what the printed numbers mean; empty: the one that goes with the loss."""
+    """One line that tells what the printed numbers mean, whatever the loss; empty: the one that goes with the loss."""
     seed: int = 1
     """Everything random follows from it."""
     mode: Literal["graph", "pynative"] = "graph"

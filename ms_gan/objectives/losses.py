@@ -1,5 +1,6 @@
 """Losses of D and G as pure functions of logits (N, 1); each returns the mean over the batch, a scalar."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,8 +18,10 @@ class Loss:
     generator: LossFunction
     probability: bool
     """Whether the sigmoid of a logit is D's probability that an image is real."""
+    even: float
+    """D's loss, `real` plus `fake`, where it cannot tell real images from fakes."""
     reading: str
-    """What a user should make of the printed numbers."""
+    """What a user should make of the printed numbers; ``{loss_d}`` is the printed loss where D cannot tell."""
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -79,14 +82,16 @@ LOSSES: dict[str, Loss] = {
         cross_entropy_fake,
         cross_entropy_real,
         True,
-        "D(real), D(fake): D's mean probability of 'real'. At the equilibrium both are 0.5, loss_d 1.39, loss_g 0.69; "
-        "D(fake) near 0 for long means that D wins and G learns little.",
+        2 * math.log(2),
+        "D(real), D(fake): D's mean probability of 'real'. At the equilibrium both are 0.5, loss_d {loss_d}, "
+        "loss_g 0.693; D(fake) near 0 for long means that D wins and G learns little.",
     ),
     "minimax": Loss(
         cross_entropy_real,
         cross_entropy_fake,
         minimax_generator,
         True,
+        2 * math.log(2),
         "loss_g is negative: log(1 - D(fake)), -0.69 at the equilibrium; near 0 it saturates and G stops learning.",
     ),
     "wasserstein": Loss(
@@ -94,6 +99,7 @@ LOSSES: dict[str, Loss] = {
         mean_score,
         negative_mean_score,
         False,
+        0.0,
         "distance: the critic's estimate of how far the fakes are from the data (unscaled); it should rise at first "
         "while the critic learns, then fall. loss_g alone means little.",
     ),
@@ -102,13 +108,17 @@ LOSSES: dict[str, Loss] = {
         half_squares_to_zero,
         half_squares_to_one,
         False,
-        "D(real), D(fake): scores that D pulls to 1 and 0; both 0.5 (loss_d 0.25, loss_g 0.125) is the equilibrium.",
+        0.25,
+        "D(real), D(fake): scores that D pulls to 1 and 0; both 0.5 (loss_d {loss_d}, loss_g 0.125) is the "
+        "equilibrium.",
     ),
     "hinge": Loss(
         hinge_real,
         hinge_fake,
         negative_mean_score,
         False,
-        "D(real), D(fake): scores that D pulls above 1 and below -1; loss_d 2 means that D cannot tell them apart.",
+        2.0,
+        "D(real), D(fake): scores that D pulls above 1 and below -1; loss_d {loss_d} means that D cannot "
+        "tell them apart.",
     ),
 }

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from ms_gan.commands.lines import reading_of
+from ms_gan.config import load_config
 from ms_gan.objectives import LOSSES
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
@@ -107,12 +109,29 @@ def test_equilibrium(name, logit, d_loss, g_loss):
     loss = LOSSES[name]
     found = float(loss.real(logits).asnumpy() + loss.fake(logits).asnumpy())
     assert found == pytest.approx(d_loss, rel=1e-6, abs=1e-7)
+    assert loss.even == d_loss
     assert float(loss.generator(logits).asnumpy()) == pytest.approx(g_loss, rel=1e-6, abs=1e-7)
 
 
-def test_readings_state_these_numbers():
-    assert "loss_d 1.39, loss_g 0.69" in LOSSES["non_saturating"].reading
-    assert "-0.69 at the equilibrium" in LOSSES["minimax"].reading
-    assert "loss_d 0.25, loss_g 0.125" in LOSSES["least_squares"].reading
-    assert "loss_d 2 means" in LOSSES["hinge"].reading
+@pytest.mark.parametrize(
+    ("name", "together", "in_turn"),
+    [
+        ("non_saturating", "loss_d 1.39, loss_g 0.693", "loss_d 0.693, loss_g 0.693"),
+        ("minimax", "-0.69 at the equilibrium", "-0.69 at the equilibrium"),
+        ("wasserstein", "it should rise at first", "it should rise at first"),
+        ("least_squares", "loss_d 0.25, loss_g 0.125", "loss_d 0.125, loss_g 0.125"),
+        ("hinge", "loss_d 2 means", "loss_d 1 means"),
+        ("relativistic", "both losses 0.69", None),
+    ],
+)
+def test_readings_state_these_numbers(name, together, in_turn):
+    """D's loss is printed as the sum of its parts, or of updates in turn as their mean; recipe dense has these."""
+    orders = {"together": together} | ({"in_turn": in_turn} if in_turn else {})
+    for order, expected in orders.items():
+        reading = reading_of(load_config("dense", [f"objective.loss={name}", f"updates.real_and_fake={order}"]))
+        assert expected in reading
+        assert ("means of D's updates" in reading) == (order == "in_turn")
+
+
+def test_what_the_sigmoid_makes_probabilities_of():
     assert [name for name, loss in LOSSES.items() if loss.probability] == ["non_saturating", "minimax"]
