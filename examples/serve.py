@@ -20,13 +20,7 @@ from ms_gan.pictures import save_grid
 def painter(file: str) -> Callable[[int], np.ndarray]:
     """Return a function of a seed that draws 25 images, float32 (25, C, S, S) in [-1, 1]."""
     generator = load_exported(file)
-
-    def paint(seed: int) -> np.ndarray:
-        # The same as ms_gan.data.stream.fixed_latents, which ms-gan generate draws from.
-        latents = np.random.default_rng([seed]).standard_normal((25, generator.latent_size), dtype=np.float32)
-        return generator(latents)
-
-    return paint
+    return lambda seed: generator(generator.latents(seed, 25))
 
 
 def serve(file: str, folder: Path) -> None:

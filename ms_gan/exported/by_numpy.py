@@ -36,7 +36,8 @@ def draw(metadata: dict, weights: dict[str, np.ndarray], latents: np.ndarray) ->
     metadata, weights
         What :func:`read` returned.
     latents : array, float32 (N, n)
-        From N(0, 1); n is ``metadata["latents"]["size"]``.
+        From N(0, 1); n is ``metadata["latents"]["size"]``. Where ``metadata["latents"]`` has ``classes``, the last
+        numbers stand for these: the root of the others' count for the class asked for, 0 for the others.
 
     Returns
     -------

@@ -1,6 +1,7 @@
 """A generator as a file for others: the same pictures, any batch size, metadata, and no need of the rest of ms_gan."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,16 @@ def written(small, tmp_path_factory):
     return written
 
 
+@pytest.fixture(scope="module")
+def conditional(written, tmp_path_factory):
+    """Give an exported mlp that takes the last three of its seven numbers for classes."""
+    metadata, weights = by_numpy.read(written("npz"))
+    metadata["latents"]["classes"] = ["cat", "dog", "horse"]
+    path = tmp_path_factory.mktemp("conditional") / "generator.npz"
+    np.savez(path, ms_gan=np.array(json.dumps(metadata)), **weights)
+    return path
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_file_says_what_it_is_and_where_it_comes_from(finished, command, tmp_path, kind):
     _needs(kind)
@@ -168,10 +179,10 @@ def test_draw_needs_no_mindspore(written, run_child, tmp_path, kind):
     assert out.read_bytes()[:4] == b"\x89PNG"
 
 
-def test_serving_example_answers_every_line(written, child_environment, tmp_path):
-    command = [sys.executable, ROOT / "examples" / "serve.py", written("npz"), tmp_path / "pictures"]
+def test_serving_example_answers_every_line(conditional, command, child_environment, tmp_path):
+    serve = [sys.executable, ROOT / "examples" / "serve.py", conditional, tmp_path / "pictures"]
     result = subprocess.run(
-        command, input="7\n8\n-1\n9\n", env=child_environment, text=True, capture_output=True, timeout=60, check=True
+        serve, input="7\n8\n-1\n9\n", env=child_environment, text=True, capture_output=True, timeout=60, check=True
     )
     lines = result.stdout.splitlines()
     # A line that is no seed ends nothing.
@@ -180,8 +191,10 @@ def test_serving_example_answers_every_line(written, child_environment, tmp_path
         str(tmp_path / "pictures" / f"{seed}.png") for seed in (7, 8, 9)
     ]
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["7.png", "8.png", "9.png"]
+    assert command("draw", conditional, "--seed", 7, "--out", tmp_path / "7.png").status == 0
+    assert (tmp_path / "7.png").read_bytes() == (tmp_path / "pictures" / "7.png").read_bytes()
     for wrong in ([], ["/nowhere.npz", tmp_path]):
-        done = subprocess.run([*command[:2], *wrong], env=child_environment, text=True, capture_output=True, timeout=60)
+        done = subprocess.run([*serve[:2], *wrong], env=child_environment, text=True, capture_output=True, timeout=60)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
