@@ -1,7 +1,6 @@
 """Commands that measure: compare and profile."""
 
 import argparse
-from pathlib import Path
 
 from ms_gan.cli.words import data_options, device_options
 from ms_gan.config import Config, load_config
@@ -50,8 +49,7 @@ def _what(parser: argparse.ArgumentParser) -> None:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    folder = options.data_dir and str(Path(options.data_dir).absolute())
-    return load_config(options.config, options.set, {"data.source": options.data, "data.folder": folder})
+    return load_config(options.config, options.set, {"data.source": options.data, "data.folder": options.data_dir})
 
 
 def run_compare(options: argparse.Namespace) -> None:

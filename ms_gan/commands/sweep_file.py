@@ -1,6 +1,5 @@
 """The file of a sweep, which says what each run changes, and the kept one, which holds every configuration whole."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ms_gan.config import Config, build_config, load_config, to_mapping
-from ms_gan.config.load import read_yaml
+from ms_gan.config.build import flatten
+from ms_gan.config.load import find_base, read_yaml
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 from ms_gan.runs.sealed import read_sealed, write_sealed
@@ -36,8 +36,9 @@ def read_sweep(path: Path, overrides: Mapping[str, Any]) -> Sweep:
     Parameters
     ----------
     path : Path
-        A YAML file: `base` (a recipe, or a .yaml file beside it), `set` (settings of all runs), `runs` (a list, each
-        with a `name`, and a `config` of its own or settings to `set`, or both), `evaluate` (a number of images).
+        A YAML file: `base` (as :func:`ms_gan.config.load.find_base` takes it), `set` (settings of all runs), `runs` (a
+        list, each with a `name`, and a `config` of its own or settings to `set`, or both), `evaluate` (a number of
+        images).
     overrides : mapping
         Dotted settings that win over those of the file; None values are ignored.
 
@@ -89,13 +90,14 @@ def _sweep(path: Path, values: dict[str, Any], config_of: Callable[[str, dict], 
 
 
 def _config(path: Path, where: str, values: dict, entry: dict, overrides: Mapping[str, Any]) -> Config:
+    key = "config" if "config" in entry else "base"
     base = entry.get("config", values.get("base"))
     if not isinstance(base, str):
         raise UserError(f"{where}: name a recipe with config:, or one for all with base: at the top")
-    beside = path.parent / base
+    file = find_base(base, path.parent, f"{where}: {key}")
     changes = _settings(values, str(path)) | _settings(entry, where)
     try:
-        return load_config(str(beside) if os.path.isfile(beside) else base, changes, overrides)
+        return load_config(str(file), changes, overrides)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
 
@@ -114,16 +116,8 @@ def _settings(values: dict, where: str) -> dict[str, Any]:
     changes = values.get("set") or {}
     if not isinstance(changes, dict) or not all(isinstance(key, str) for key in changes):
         raise UserError(f"{where}: set: expected keys and values, such as 'objective.loss: hinge'")
-    return _dotted(changes)
-
-
-def _dotted(changes: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings as dotted ones, so that a section is changed and not replaced."""
-    flat: dict[str, Any] = {}
-    for key, value in changes.items():
-        nested = isinstance(value, dict) and value
-        flat |= _dotted(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return flat
+    # So that a section is changed and not replaced.
+    return flatten(changes)
 
 
 def _known(values: dict, known: tuple[str, ...], where: str) -> None:

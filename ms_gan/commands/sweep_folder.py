@@ -62,6 +62,8 @@ def go_on(folder: Path, overrides: dict[str, Any], announce: Callable[[str], Non
             "one with ms-gan train --resume RUN"
         )
     kept = read_kept(folder / _KEPT)
+    if all(value is None for value in overrides.values()):
+        return kept
     runs = {name: build_config(overlay(to_mapping(config), (), overrides)) for name, config in kept.runs.items()}
     for name, config in runs.items():
         if difference := differences(kept.runs[name], config, _WHERE):

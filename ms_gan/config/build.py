@@ -13,7 +13,8 @@ from ms_gan.names import unknown_name
 
 T = TypeVar("T")
 
-_LENGTHS = ("epochs", "steps", "minutes")
+# Of a run; exactly one of them is set.
+LENGTHS = ("epochs", "steps", "minutes")
 _LARGEST = 2**53
 # Far beyond any GAN; a layer between two such lengths is 1 GB of weights, and Adam keeps it three times.
 _WIDEST = 16_384
@@ -61,6 +62,34 @@ def to_mapping(config: Config) -> dict[str, Any]:
         return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
     return plain(dataclasses.asdict(config))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one with dotted keys; an empty mapping, or one with keys of no text, is a value."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        section = isinstance(value, Mapping) and value and all(isinstance(name, str) for name in value)
+        flat |= flatten(value, f"{prefix}{key}.") if section else {f"{prefix}{key}": value}
+    return flat
+
+
+def check_effect(config: Config) -> None:
+    """Raise UserError for a setting that beside the others has no effect.
+
+    Apart from :func:`build_config`, so that a run of before such a check can still be read.
+    """
+    if config.augmentation_share < 1 and not config.augmentation:
+        raise UserError("config augmentation_share: goes with an augmentation, and augmentation is empty; set it to 1")
+    for role in ("generator_optimizer", "discriminator_optimizer"):
+        section: OptimizerConfig = getattr(config, role)
+        if section.momentum and section.name == "adam":
+            raise UserError(f"config {role}.momentum: adam takes beta1 instead; set it to 0, or name: rmsprop or sgd")
+    every, d_steps = config.objective.penalty_every, config.updates.d_steps
+    if config.steps is not None and config.steps * d_steps < every:
+        raise UserError(
+            f"config objective.penalty_every: {every} is never reached in the {config.steps * d_steps} D steps of the "
+            "run; give a smaller one, or more steps"
+        )
 
 
 def _build(cls: type[T], values: Any, where: str) -> T:
@@ -153,7 +182,7 @@ def _show(value: Any) -> str:
 
 
 def _check(config: Config) -> None:
-    given = [key for key in _LENGTHS if getattr(config, key) is not None]
+    given = [key for key in LENGTHS if getattr(config, key) is not None]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
         raise UserError(f"config: set exactly one of epochs, steps and minutes; found {found}")

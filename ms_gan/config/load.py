@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from ms_gan.config.build import build_config, to_mapping
-from ms_gan.config.schema import Config
+from ms_gan.config.build import LENGTHS, build_config, check_effect, flatten, to_mapping
+from ms_gan.config.schema import Config, NetworkConfig
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 
@@ -22,7 +22,6 @@ _OPENING = (
     yaml.FlowSequenceStartToken,
 )
 _CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
-_LENGTHS = ("epochs", "steps", "minutes")
 
 
 def config_folder() -> Path:
@@ -46,7 +45,7 @@ def load_config(
         A recipe's name (see :func:`recipe_names`) or the path of a YAML file.
     settings : iterable of str, or mapping
         ``key=value`` texts with dotted keys, for example ``objective.clip=0.01``; values are YAML. Or dotted keys and
-        values; None is a value.
+        values; None is a value. A mapping changes the keys that it names, as in a file.
     overrides : mapping, optional
         Dotted keys and values that win over all else; None values are ignored.
 
@@ -57,27 +56,66 @@ def load_config(
     Raises
     ------
     UserError
-        If the file is missing, is no YAML mapping, or holds what :func:`build_config` refuses.
+        If the file is missing, is no YAML mapping, or holds what :func:`build_config` or :func:`check_effect` refuses.
     """
     path = find_config(name)
     values = _read_with_bases(path, ())
     values.setdefault("recipe", path.stem)
     try:
-        return build_config(overlay(values, settings, overrides or {}))
+        config = build_config(overlay(values, settings, overrides or {}))
+        check_effect(config)
     except UserError as error:
         raise UserError(f"{error} (in {name} or on the command line)") from None
+    return config
 
 
 def overlay(
     values: dict[str, Any], settings: Iterable[str] | Mapping[str, Any], overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Lay `settings`, then `overrides`, over nested mappings, as :func:`load_config` takes them."""
+    """Lay `settings`, then `overrides`, over nested mappings, as :func:`load_config` takes them.
+
+    The data folder is then one that is found from everywhere.
+    """
     values = dict(values)
     dotted = list(settings.items()) if isinstance(settings, Mapping) else [_split_setting(text) for text in settings]
     dotted += [(key, value) for key, value in overrides.items() if value is not None]
-    for key, value in dotted:
+    dotted = [pair for key, value in dotted for pair in flatten({key: value}).items()]
+    # Names first, in whatever order they were given: another network begins without options.
+    for key, value in sorted(dotted, key=lambda pair: not pair[0].endswith(".name")):
         _set(values, key, value)
+    data = values.get("data")
+    if isinstance(data, Mapping) and isinstance(data.get("folder"), str):
+        values["data"] = {**data, "folder": _from_everywhere(data["folder"])}
     return values
+
+
+def _from_everywhere(folder: str) -> str:
+    """Return a folder as an absolute one, the user's home written as ~."""
+    path, home = Path(os.path.expanduser(folder)).absolute(), os.path.expanduser("~")
+    return str("~" / path.relative_to(home) if len(home) > 1 and path.is_relative_to(home) else path)
+
+
+def find_base(base: str, folder: Path, where: str) -> Path:
+    """Return the YAML file that `base` means, whatever the current folder is.
+
+    Parameters
+    ----------
+    base : str
+        A .yaml file in `folder`, or a published recipe, as ``dcgan`` or ``dcgan.yaml``.
+    folder : Path
+        The folder of the file that names it.
+    where : str
+        That file and its key, for the message.
+
+    Raises
+    ------
+    UserError
+        If there is no such file.
+    """
+    for path in (folder / base, config_folder() / base, config_folder() / f"{base}.yaml"):
+        if os.path.isfile(path):
+            return path
+    raise UserError(f"{unknown_name(where, base, recipe_names())}; or name a .yaml file beside this one")
 
 
 def find_config(name: str) -> Path:
@@ -119,8 +157,7 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         return values
     if not isinstance(base, str):
         raise UserError(f"{path}: base: must be the name of a recipe or a .yaml file, got {base!r}")
-    beside = path.parent / base
-    return _merge(_read_with_bases(beside if os.path.isfile(beside) else find_config(base), (*seen, path)), values)
+    return _merge(_read_with_bases(find_base(base, path.parent, f"{path}: base"), (*seen, path)), values)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -180,16 +217,23 @@ def _check_tokens(content: bytes | str, where: str) -> None:
 
 
 def _merge(lower: dict[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `upper` over `lower`, section by section; a network's options go when its name changes."""
+    """Lay `upper` over `lower`, section by section; of a network whose name changes only the options go."""
     merged = dict(lower)
-    if any(upper.get(key) is not None for key in _LENGTHS):
-        merged.update(dict.fromkeys(_LENGTHS))
+    if any(upper.get(key) is not None for key in LENGTHS):
+        merged.update(dict.fromkeys(LENGTHS))
+    if "name" in upper:
+        _drop_options(merged, upper["name"])
     for key, value in upper.items():
         below = merged.get(key)
         both_sections = isinstance(below, Mapping) and isinstance(value, Mapping)
-        other_network = both_sections and "name" in value and value["name"] != below.get("name")
-        merged[key] = _merge(dict(below), value) if both_sections and not other_network else value
+        merged[key] = _merge(dict(below), value) if both_sections else value
     return merged
+
+
+def _drop_options(section: dict[str, Any], name: Any) -> None:
+    """Drop the options of a section's network where `name` is another; a section without a name has the default one."""
+    if name != section.get("name", NetworkConfig.name):
+        section.pop("options", None)
 
 
 def _split_setting(text: str) -> tuple[str, Any]:
@@ -201,8 +245,8 @@ def _split_setting(text: str) -> tuple[str, Any]:
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
     """Set a dotted key; the three ways to say how long a run is replace each other."""
-    if dotted in _LENGTHS and value is not None:
-        values.update(dict.fromkeys(_LENGTHS))
+    if dotted in LENGTHS and value is not None:
+        values.update(dict.fromkeys(LENGTHS))
     *sections, key = dotted.split(".")
     for section in sections:
         nested = values.get(section)
@@ -210,6 +254,6 @@ def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
             raise UserError(f"--set {dotted}: {section} is not a section")
         values[section] = dict(nested or {})
         values = values[section]
-    if key == "name" and value != values.get("name"):
-        values.pop("options", None)
+    if key == "name":
+        _drop_options(values, value)
     values[key] = value

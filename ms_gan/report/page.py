@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 import ms_gan
+from ms_gan.config.build import flatten
 from ms_gan.evaluation.results import interval, number
 from ms_gan.files import write_atomically
 from ms_gan.report import embedding, gather
@@ -16,6 +17,7 @@ from ms_gan.report.gather import Gathered
 from ms_gan.report.ranking import rank
 from ms_gan.report.rules import findings
 from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.starts import starts_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -115,8 +117,8 @@ def _summary(gathered: Gathered) -> list[tuple[str, str]]:
     if last:
         told += [("Steps", f"{last['step']:,}"), ("Epochs", f"{last['step'] / gathered.plan.steps_per_epoch:.4g}")]
         told.append(("Training time", _duration(last.get("seconds", 0.0))))
-    device = gathered.environment.get("device") or {}
-    return [*told, ("Seed", str(config.seed)), ("Device", str(device.get("target")))]
+    devices = dict.fromkeys(str((start.get("device") or {}).get("target")) for start in starts_of(gathered.environment))
+    return [*told, ("Seed", str(config.seed)), ("Device", ", then ".join(devices))]
 
 
 def _frames(gathered: Gathered, most_bytes: int) -> list[dict[str, str]]:
@@ -144,7 +146,8 @@ def _earlier(gathered: Gathered) -> list[dict[str, Any]]:
 
 def _differences(runs: Sequence[Gathered]) -> list[tuple[str, list[str]]]:
     """Return the settings in which runs differ, with the value of each run."""
-    flat = [_flat(gather.config_mapping(one)) for one in runs]
+    # Without empty options: those of another run have rows of their own.
+    flat = [{k: v for k, v in flatten(gather.config_mapping(one)).items() if v != {}} for one in runs]
     keys = dict.fromkeys(key for values in flat for key in values)
     aside = ("title", "source", "reading", "recipe")
     rows = [(key, [_told(values.get(key)) for values in flat]) for key in keys if key not in aside]
@@ -162,13 +165,6 @@ def _overlays(runs: Sequence[Gathered]) -> list[dict[str, Any]]:
     keys |= {key: key.replace("_", " ").capitalize() for one in runs for key in one.measures}
     charts = [overlay(title, key, [(one.name, one.records) for one in runs]) for key, title in keys.items()]
     return [one for one in charts if one]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _told(value: Any) -> str:

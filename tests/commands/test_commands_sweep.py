@@ -196,6 +196,14 @@ def test_a_resume_knows_what_was_given_to_the_first_command(stopped, tmp_path):
     assert stopped(*words, *given) == first
 
 
+def test_a_resume_from_another_folder_finds_the_data(stopped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = stopped(write(tmp_path / "two.yaml"), "--out", tmp_path / "out", "--data-dir", "digits")
+    assert first["hinge"].data.folder == str(tmp_path / "digits")
+    monkeypatch.chdir("/")
+    assert stopped("--resume", tmp_path / "out") == first
+
+
 def test_a_resume_reads_no_recipe_again(stopped, tmp_path):
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("base: mlp\nbatch_size: 24\n")
@@ -316,7 +324,7 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_trained(command, tmp_
         ({"evaluate": 3}, "evaluate: 3 is no number"),
         ({"set": [1]}, "set: expected keys and values"),
         ({"repeat": 3}, "unknown name 'repeat'"),
-        ({"base": "x" * 300}, "--config: unknown name"),
+        ({"base": "x" * 300}, "run 1: base: unknown name"),
     ],
 )
 def test_a_wrong_file_ends_with_one_line_before_anything_is_trained(command, tmp_path, changes, message):
@@ -340,6 +348,18 @@ def test_nested_and_dotted_settings_change_the_same(tmp_path):
     nested = read_sweep(write(tmp_path / "a.yaml", set={"objective": {"loss": "hinge"}}), {})
     dotted = read_sweep(write(tmp_path / "b.yaml", set={"objective.loss": "hinge"}), {})
     assert nested == dotted
+
+
+def test_base_and_config_mean_what_they_mean_in_a_recipe(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here" / "dcgan.yaml").write_text("base: mlp\n")
+    (tmp_path / "mine.yaml").write_text("base: dcgan.yaml\nseed: 4\n")
+    runs = [{"name": "a"}, {"name": "b", "config": "mine.yaml"}]
+    found = read_sweep(write(tmp_path / "x.yaml", base="dcgan.yaml", set=None, runs=runs), {}).runs
+    assert [(config.recipe, config.seed) for config in found.values()] == [("dcgan", 1), ("dcgan", 4)]
+    with pytest.raises(UserError, match=r"x\.yaml: run 2: config: unknown name 'gone\.yaml'"):
+        read_sweep(write(tmp_path / "x.yaml", runs=[{"name": "a"}, {"name": "b", "config": "gone.yaml"}]), {})
 
 
 def test_none_in_the_file_is_a_value(tmp_path):

@@ -1,8 +1,15 @@
+import dataclasses
+import json
+import os
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ms_gan.config import Config, build_config, config_text, load_config, read_config, recipe_names
+from ms_gan.commands.resume import merge_resumed
+from ms_gan.config import Config, NetworkConfig, build_config, config_text, load_config, read_config, recipe_names
+from ms_gan.config.load import overlay
 from ms_gan.errors import UserError
 
 
@@ -105,6 +112,19 @@ def test_base_is_laid_below(tmp_path):
     assert config.recipe == "mlp"
 
 
+@pytest.mark.parametrize("base", ["dcgan", "dcgan.yaml"])
+def test_base_is_beside_the_file_or_a_recipe_whatever_the_current_folder_is(tmp_path, monkeypatch, base):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for name in ("dcgan", "dcgan.yaml", "lower.yaml"):
+        _write(tmp_path / "here", name, "base: mlp\nseed: 9\n")
+    config = load_config(_write(tmp_path, content=f"base: {base}\nlog_every: 3\n"))
+    assert (config.recipe, config.generator.name, config.seed, config.log_every) == ("dcgan", "dcgan", 1, 3)
+    path = _write(tmp_path, content="base: lower.yaml")
+    with pytest.raises(UserError, match=f"^{path}: base: unknown name 'lower.yaml'; .*known: .*dcgan"):
+        load_config(path)
+
+
 def test_command_line_wins_over_file_over_default(tmp_path):
     path = _write(tmp_path, content="base: mlp\nbatch_size: 32\nlog_every: 5\n")
     config = load_config(path, settings=["batch_size=16"], overrides={"seed": 9, "mode": None})
@@ -131,13 +151,98 @@ def test_another_network_drops_the_options_of_the_one_before(tmp_path):
     assert load_config(path, settings=["discriminator.name=dense"]).discriminator.options == {"widths": [9]}
 
 
+def _as_file(folder, recipe, section, values):
+    return load_config(_write(folder, content=yaml.safe_dump({"base": recipe, section: values})))
+
+
+def _as_settings(folder, recipe, section, values):
+    return load_config(recipe, [f"{section}.{key}={json.dumps(value)}" for key, value in values.items()])
+
+
+def _as_settings_turned(folder, recipe, section, values):
+    return _as_settings(folder, recipe, section, dict(reversed(values.items())))
+
+
+def _as_a_mapping(folder, recipe, section, values):
+    return load_config(recipe, [f"{section}={json.dumps(values)}"])
+
+
+@pytest.mark.parametrize("load", [_as_file, _as_settings, _as_settings_turned, _as_a_mapping])
+def test_another_name_drops_only_options_in_whatever_way_it_is_given(tmp_path, load):
+    optimizer = load(tmp_path, "best_mnist", "generator_optimizer", {"name": "rmsprop"}).generator_optimizer
+    before = load_config("best_mnist").generator_optimizer
+    assert optimizer == dataclasses.replace(before, name="rmsprop")
+    assert load(tmp_path, "best_mnist", "generator", {"name": "dcgan"}).generator == NetworkConfig("dcgan")
+    both = {"options": {"widths": [3]}, "name": "dcgan"}
+    assert load(tmp_path, "best_mnist", "generator", both).generator == NetworkConfig("dcgan", {"widths": [3]})
+    # Options on their own are laid over those of the base.
+    kept = load_config("best_mnist").discriminator.options
+    options = load(tmp_path, "best_mnist", "discriminator", {"options": {"slope": 0.1}}).discriminator.options
+    assert options == kept | {"slope": 0.1}
+
+
+def test_a_network_without_a_name_is_the_default_one(tmp_path):
+    lower = _write(tmp_path, "lower.yaml", "generator: {options: {widths: [64]}}\n")
+    upper = _write(tmp_path, content="base: lower.yaml\ngenerator: {name: mlp}\n")
+    same = NetworkConfig("mlp", {"widths": [64]})
+    assert load_config(lower, ["generator.name=mlp"]).generator == load_config(upper).generator == same
+    assert load_config(lower, ["generator.name=dcgan"]).generator == NetworkConfig("dcgan")
+
+
+@pytest.mark.parametrize(("home", "kept"), [("elsewhere", "{here}/pictures"), ("", "~/pictures")])
+def test_the_data_folder_is_found_from_everywhere(tmp_path, monkeypatch, home, kept):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    kept = kept.format(here=tmp_path)
+    path = _write(tmp_path, content="data: {folder: pictures}")
+    configs = [
+        load_config(path),
+        load_config("mlp", ["data.folder=pictures"]),
+        load_config("mlp", overrides={"data.folder": "pictures"}),
+        load_config("mlp", overrides={"data.folder": str(tmp_path / "pictures")}),
+        merge_resumed(load_config("mlp"), (), {"data.folder": "pictures"}),
+    ]
+    assert [config.data.folder for config in configs] == [kept] * len(configs)
+    assert os.path.expanduser(kept) == str(tmp_path / "pictures")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["augmentation_share=0.3"], "config augmentation_share: goes with an augmentation"),
+        (["generator_optimizer.momentum=0.5"], "config generator_optimizer.momentum: adam takes beta1 instead"),
+        (
+            ["objective.penalty=r1", "objective.penalty_every=16", "steps=5", "updates.d_steps=3"],
+            "config objective.penalty_every: 16 is never reached in the 15 D steps of the run",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_refused_but_not_in_a_run_of_before(tmp_path, settings, message):
+    with pytest.raises(UserError, match=message):
+        load_config("mlp", settings)
+    path = _write(tmp_path, content=config_text(build_config(overlay({}, settings, {}))))
+    assert _reads(path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["augmentation_share=0.3", "augmentation=[cutout]"],
+        ["generator_optimizer.momentum=0.5", "generator_optimizer.name=sgd"],
+        ["objective.penalty=r1", "objective.penalty_every=15", "steps=5", "updates.d_steps=3"],
+    ],
+)
+def test_a_setting_with_effect_is_taken(settings):
+    assert load_config("mlp", settings)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("base: my.yaml", "base: goes round in a circle"),
         ("base: [mlp]", "base: must be the name of a recipe"),
         ("base: mlpp", "did you mean mlp?"),
-        ("base: gone.yaml", "no such file; recipes are"),
+        ("base: gone.yaml", "/my.yaml: base: unknown name 'gone.yaml'"),
         ("base: " + "x" * 300, "unknown name"),
     ],
 )
