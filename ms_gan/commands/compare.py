@@ -126,6 +126,8 @@ def _check_stock(config: Config) -> None:
         "augmentation": bool(config.augmentation),
         "objective.penalty_every": config.objective.penalty_every > 1,
         "updates.accumulate": config.updates.accumulate > 1,
+        "updates.fresh_batch: false": not config.updates.fresh_batch and config.updates.d_steps > 1,
+        "precision: fp16": config.precision == "fp16",
         "lr_warmup": config.generator_optimizer.lr_warmup + config.discriminator_optimizer.lr_warmup > 0,
         "clip_norm": (config.generator_optimizer.clip_norm or config.discriminator_optimizer.clip_norm) is not None,
         "objective.loss: relativistic": config.objective.loss == "relativistic",

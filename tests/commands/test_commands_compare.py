@@ -142,6 +142,11 @@ def test_the_level_of_the_graph_compiler_is_a_setting(command):
         (("--repeats", "0"), "--repeats from 1"),
         (("--stock-steps", "3"), "--stock-steps goes with --stock"),
         (("--stock", "--stock-steps", "0"), "--stock-steps must be at least 1"),
+        (("--stock", "--set", "precision=fp16"), "the usual script has no precision: fp16"),
+        (
+            ("--stock", "--set", "updates.d_steps=2", "updates.fresh_batch=false"),
+            "the usual script has no updates.fresh_batch: false",
+        ),
     ],
 )
 def test_compare_refuses(command, words, message):
