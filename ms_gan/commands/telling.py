@@ -10,8 +10,10 @@ from ms_gan.commands.hints import command_line
 from ms_gan.commands.job import Job
 from ms_gan.commands.lines import reading_of
 from ms_gan.commands.recording import Recorder
+from ms_gan.config import Config, OptimizerConfig
 from ms_gan.report import write_report
 from ms_gan.runs.folder import RunFolder
+from ms_gan.training.plan import Plan
 
 
 def describe_run(job: Job, console: Console) -> None:
@@ -27,10 +29,29 @@ def describe_run(job: Job, console: Console) -> None:
     console.line(f"Data: {images.source}, {len(images.images):,} images of {size}x{size} {kind}, {images.location}")
     for notice in images.notices:
         console.line(f"Note: {notice}")
+    if idle := _idle_steps(config, plan):
+        console.line(f"Note: {idle}")
     console.line(f"Run folder: {run.path}")
     console.line(reading_of(config))
     if config.ema.decay:
         console.line(f"Pictures and measures are of the average of G (ema.decay {config.ema.decay:g})")
+
+
+def _idle_steps(config: Config, plan: Plan) -> str:
+    """Return the line for a run that goes on after the learning rate of a network has fallen to 0, or an empty one."""
+    idle = []
+    for role in ("generator", "discriminator"):
+        section: OptimizerConfig = getattr(config, f"{role}_optimizer")
+        ends_at_zero = section.schedule in ("cosine", "linear") and section.lr_end == 0
+        if ends_at_zero and (plan.total_steps or 0) > section.lr_steps:
+            idle.append(f"the {role} learns nothing after step {section.lr_steps:,}")
+    if not idle:
+        return ""
+    return (
+        f"{' and '.join(idle)}: there its learning rate is 0 (schedule, lr_end and lr_steps of its optimizer). "
+        f"Begin a new run of {plan.total_steps:,} steps with larger lr_steps or lr_end; --init-generator and "
+        "--init-discriminator start it from checkpoints"
+    )
 
 
 def summarise_run(recorder: Recorder, wall: float, step: int, run: RunFolder, console: Console) -> None:

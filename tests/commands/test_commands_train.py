@@ -151,6 +151,23 @@ def test_no_home_folder_in_what_a_run_leaves(command, child_environment, digits_
         assert str(tmp_path) not in (tmp_path / "run" / name).read_text()
 
 
+@sharing
+def test_what_is_trained_with_relative_data_is_gone_on_with_from_elsewhere_and_told_that_its_rate_is_0(
+    command, digits_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(digits_folder.parent)
+    rates = [f"{role}_optimizer.schedule=linear" for role in ("generator", "discriminator")]
+    words = ("--data-dir", digits_folder.name, "--out", tmp_path / "run", "--steps", "2", *SHORT, "--device", "cpu")
+    begun = command("train", *words, "--set", *rates)
+    monkeypatch.chdir(tmp_path)
+    longer = command("train", "--resume", tmp_path / "run", "--steps", "3", "--device", "cpu")
+    assert (begun.status, longer.status) == (0, 0), longer.stderr
+    idle = "Note: the generator learns nothing after step 2 and the discriminator learns nothing after step 2: "
+    assert idle not in begun.stdout
+    assert idle in longer.stdout
+    assert idle in (tmp_path / "run" / "log.txt").read_text()
+
+
 _USE = """
 import json, os, sys
 import ms_gan
