@@ -16,6 +16,7 @@ from ms_gan.data.stream import generator_for
 from ms_gan.device import choose_device
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.starts import changes, starts_of, with_resume
 
 if TYPE_CHECKING:
     from ms_gan.commands.job import Job
@@ -181,6 +182,7 @@ def _run_resumed(
         load_state(state, players)
         console.keep_in(run.log_file)
         console.line(f"Resuming after step {position.step:,} ({state.folder})")
+        _note_start(job, prepared, options, position.step)
         run.write_config(config)
         # The cadences until now are those of the state: config.yaml may be that of a resume that was killed here.
         before = build_config(state.about["config"]) if "config" in state.about else stored
@@ -203,6 +205,18 @@ def _mend_description(job: "Job", prepared: Prepared, options: TrainOptions, sto
         described = describe_environment(job.plan, prepared.images, prepared.device, dataclasses.asdict(options))
         run.write_environment(described | {"written_again": "when the run was resumed: the first one was damaged"})
         job.console.line(f"{error}; written again from what the run goes on with")
+
+
+def _note_start(job: "Job", prepared: Prepared, options: TrainOptions, step: int) -> None:
+    """Note in environment.json on what a run goes on after `step`, and say what of that is another than before."""
+    described = describe_environment(job.plan, prepared.images, prepared.device, dataclasses.asdict(options))
+    environment = with_resume(job.run.environment(), step, described)
+    if changed := changes(*starts_of(environment)[-2:]):
+        job.console.line(
+            f"Note: the start before this one ran on something else ({changed}); a run has the same bits only on one "
+            "device, machine and version"
+        )
+    job.run.write_environment(environment)
 
 
 def _draw_real(job: "Job") -> None:

@@ -1,5 +1,6 @@
 """Everything that a report shows of a run, read from its folder."""
 
+import itertools
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ms_gan.pictures.panels import kind_of
 from ms_gan.report.health import Story
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.sealed import file_digest, read_sealed
+from ms_gan.runs.starts import changes, starts_of
 from ms_gan.training.plan import Plan
 from ms_gan.training.watch import find_warnings
 
@@ -116,7 +118,7 @@ def commands(gathered: Gathered) -> list[tuple[str, str]]:
 
 
 def facts(gathered: Gathered) -> list[tuple[str, str]]:
-    """Return what the run ran on, as label and text."""
+    """Return what the run ran on, as label and text; what has changed since its first start is under `Resumed`."""
     environment = gathered.environment
     machine, device, data = (_mapping(environment.get(key)) for key in ("machine", "device", "data"))
     timing = _mapping(environment.get("timing"))
@@ -128,6 +130,7 @@ def facts(gathered: Gathered) -> list[tuple[str, str]]:
     )
     told = {
         "Started": environment.get("started"),
+        "Resumed": _resumed(environment),
         "Device": f"{device.get('target')}: {device.get('reason')}",
         "Settings": ", ".join(f"{key}={value}" for key, value in _mapping(device.get("settings")).items()),
         "Machine": f"{machine.get('cpu')}, {machine.get('cores')} cores, {machine.get('memory_gb')} GB",
@@ -139,6 +142,20 @@ def facts(gathered: Gathered) -> list[tuple[str, str]]:
         "Peak memory": f"{timing['peak_gb']} GB" if timing.get("peak_gb") else None,
     }
     return [(label, str(text)) for label, text in told.items() if text]
+
+
+def _resumed(environment: Mapping[str, Any]) -> str:
+    """Return how often a run was resumed, and where on something else than before; empty if never."""
+    starts = starts_of(environment)
+    if len(starts) == 1:
+        return ""
+    told = [
+        f"after step {later.get('step')} with {changed}"
+        for earlier, later in itertools.pairwise(starts)
+        if (changed := changes(earlier, later))
+    ]
+    times = "once" if len(starts) == 2 else f"{len(starts) - 1} times"
+    return "; ".join([times, *told] if told else [f"{times}, on the same device, machine and versions"])
 
 
 def hashes(gathered: Gathered) -> list[tuple[str, str]]:

@@ -116,6 +116,25 @@ def test_complete_run_is_drawn_again_where_settings_of_its_pictures_change(comma
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+@sharing
+def test_a_start_on_something_else_is_told_noted_and_shown(command, finished, tmp_path, monkeypatch):
+    from ms_gan.commands import environment
+
+    run = copy_run(finished, tmp_path / "run")
+    machine = environment.describe_machine()
+    monkeypatch.setattr(environment, "describe_machine", lambda: machine | {"mindspore": "9.9"})
+    monkeypatch.setattr(environment, "_git_revision", lambda: None)
+    changed = f"mindspore {machine['mindspore']} -> 9.9"
+    result = command("train", "--resume", run, "--steps", 52)
+    assert result.status == 0, result.stderr
+    assert f"Note: the start before this one ran on something else ({changed}); " in result.stdout
+    assert "on something else" not in command("train", "--resume", run, "--steps", 54).stdout
+    told = RunFolder(run).environment()
+    assert told["machine"]["mindspore"] == machine["mindspore"]
+    assert [(start["step"], start["machine"]["mindspore"]) for start in told["resumes"]] == [(50, "9.9"), (52, "9.9")]
+    assert f"2 times; after step 50 with {changed}" in (run / "report.html").read_text().replace("&gt;", ">")
+
+
 def test_run_killed_before_its_curves_gets_them(command, finished, tmp_path):
     run = copy_run(finished, tmp_path / "run")
     (run / "losses.png").unlink()
