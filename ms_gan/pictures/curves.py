@@ -44,11 +44,12 @@ def draw_curves(
     Parameters
     ----------
     records : sequence of mapping
-        Each has ``step`` and any of ``d_loss``, ``g_loss``, ``distance``, and (from 0 to 1) ``d_real``,
-        ``d_fake``, ``d_accuracy``; None counts as missing. Of several records of one step the last counts.
+        Each has ``step`` and any of ``d_loss``, ``g_loss``, ``distance``, ``margin``, ``d_real``, ``d_fake`` (of kind
+        "gan" from 0 to 1), and ``d_accuracy`` (from 0 to 1); None counts as missing. Of several records of one step
+        the last counts.
     title : str
         Over everything.
-    kind : {"gan", "wasserstein", "pairs"}
+    kind : {"gan", "scores", "wasserstein", "pairs"}
         What the numbers mean; decides about plots and explanations.
     epoch_marks : sequence of (int, str)
         Step at which an epoch ends, and its number. Of crowded ones every 2nd, 5th, 10th ... is drawn.

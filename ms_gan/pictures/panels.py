@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +10,8 @@ from matplotlib.axes import Axes
 from ms_gan.errors import UserError
 from ms_gan.pictures import sheet
 from ms_gan.pictures.sheet import BLUE, BROWN, GREEN, GREY, PURPLE, VERMILION, Heading
+
+Kind = Literal["gan", "scores", "wasserstein", "pairs"]
 
 MANY = 150  # from so many records on, the raw line is faint under a running mean
 FEW = 30  # up to so many records, each gets a dot
@@ -46,7 +49,7 @@ MEASURED = (
         height=1.5,
     ),
 )
-PANELS = {
+PANELS: dict[Kind, tuple[Panel, ...]] = {
     "gan": (
         Panel(
             "Losses",
@@ -60,6 +63,22 @@ PANELS = {
             (("d_real", "D(real)", GREEN), ("d_fake", "D(fake)", PURPLE)),
             height=1.9,
             share=True,
+        ),
+        ACCURACY,
+        *MEASURED,
+    ),
+    "scores": (
+        Panel(
+            "Losses",
+            "D and G work against each other and neither should win. If D's loss stays near 0, D has won.",
+            (("d_loss", "discriminator D", BLUE), ("g_loss", "generator G", VERMILION)),
+            height=2.3,
+        ),
+        Panel(
+            "How high D scores the pictures",
+            "D's mean score; it is no probability. D pulls the two apart: where they meet, it cannot tell them apart.",
+            (("d_real", "real pictures", GREEN), ("d_fake", "generated pictures", PURPLE)),
+            height=1.9,
         ),
         ACCURACY,
         *MEASURED,
@@ -103,11 +122,13 @@ PANELS = {
         *MEASURED,
     ),
 }
-FOOTERS = {
-    "gan": (
-        "What to look for: after a lively start, curves that stay within a band. Losses do not measure how "
-        "good the pictures are, so look at the pictures too."
-    ),
+_BAND = (
+    "What to look for: after a lively start, curves that stay within a band. Losses do not measure how "
+    "good the pictures are, so look at the pictures too."
+)
+FOOTERS: dict[Kind, str] = {
+    "gan": _BAND,
+    "scores": _BAND,
     "wasserstein": (
         "What to look for: the distance is positive, rises for a moment while the critic learns, then falls "
         "and levels off as the pictures get better. If it keeps growing or swings wildly, training has gone "
@@ -119,10 +140,20 @@ FOOTERS = {
     ),
 }
 
+# Here and not in ms_gan.objectives, which needs MindSpore.
+_KINDS: dict[str, Kind] = {
+    "non_saturating": "gan",
+    "minimax": "gan",
+    "hinge": "scores",
+    "least_squares": "scores",
+    "wasserstein": "wasserstein",
+    "relativistic": "pairs",
+}
 
-def kind_of(loss: str) -> str:
+
+def kind_of(loss: str) -> Kind:
     """Return which of `PANELS` go with a loss: what D's numbers mean depends on it."""
-    return {"wasserstein": "wasserstein", "relativistic": "pairs"}.get(loss, "gan")
+    return _KINDS[loss]
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,13 @@ from typing import Any
 from ms_gan.config import Config, config_text, to_mapping
 from ms_gan.errors import UserError
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
-from ms_gan.pictures.panels import kind_of
+from ms_gan.pictures.panels import Kind, kind_of
 from ms_gan.report.health import Story
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.sealed import file_digest, read_sealed
 from ms_gan.runs.starts import changes, starts_of
 from ms_gan.training.plan import Plan
 from ms_gan.training.watch import find_warnings
-
-_PROBABILITIES = ("non_saturating", "minimax")
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class Gathered:
         return self.config.title or self.config.recipe
 
     @property
-    def kind(self) -> str:
-        """`wasserstein`, `pairs` or `gan`: which curves there are."""
+    def kind(self) -> Kind:
+        """What the numbers of D mean: which curves there are, and which rules speak."""
         return kind_of(self.config.objective.loss)
 
     @property
@@ -66,11 +64,10 @@ class Gathered:
 
     def story(self) -> Story:
         """Return what the rules look at."""
-        probability = self.config.objective.loss in _PROBABILITIES
         best = self.run.best_generator_file()
         return Story(
             records=self.records,
-            kind="gan" if probability else "wasserstein",
+            kind=self.kind,
             total_steps=self.plan.total_steps,
             finished=self.finished,
             measures=self.measures,

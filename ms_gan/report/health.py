@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ms_gan.pictures.panels import Kind
+
 Level = Literal["good", "info", "look", "bad"]
 
 
@@ -26,8 +28,8 @@ class Story:
 
     records: Sequence[Mapping[str, float]]
     """The history, in the order of the steps."""
-    kind: Literal["gan", "wasserstein"]
-    """What the numbers of the critic mean: probabilities, or scores."""
+    kind: Kind
+    """What D's numbers mean: only those of `gan` are probabilities."""
     total_steps: int | None
     """Planned length; None where it is given in minutes."""
     finished: bool

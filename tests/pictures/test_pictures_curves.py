@@ -4,16 +4,18 @@ import json
 import os
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ms_gan.config.schema import Loss
 from ms_gan.errors import UserError
 from ms_gan.pictures import read_loss_texts, save_curves, save_scatter
 from ms_gan.pictures.curves import draw_curves, draw_scatter
-from ms_gan.pictures.panels import FOOTERS, PANELS, running_mean
+from ms_gan.pictures.panels import FOOTERS, PANELS, kind_of, running_mean
 from ms_gan.pictures.sheet import LETTERS, thin_out
 
 
@@ -36,6 +38,7 @@ def texts_of(figure) -> str:
     ("kind", "keys"),
     [
         ("gan", ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")),
+        ("scores", ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")),
         ("wasserstein", ("distance", "d_loss", "g_loss", "d_accuracy")),
     ],
 )
@@ -114,6 +117,17 @@ def test_epoch_marks_stand_where_the_epochs_end():
     assert top.get_xticks().tolist() == [15, 40]
     assert [label.get_text() for label in top.get_xticklabels()] == ["0", "1"]
     assert figure.axes[0].get_xlim()[1] >= 40
+
+
+@pytest.mark.parametrize("loss", typing.get_args(Loss))
+def test_only_probabilities_are_called_so_and_stand_between_0_and_1(mindspore_cpu, loss):
+    from ms_gan.objectives import LOSSES
+
+    answers = [panel for panel in PANELS[kind_of(loss)] if {key for key, *_ in panel.lines} & {"d_real", "d_fake"}]
+    probability = loss in LOSSES and LOSSES[loss].probability
+    assert ["mean probability" in panel.reading for panel in answers] == [probability] * len(answers)
+    assert [panel.share for panel in answers] == [probability] * len(answers)
+    assert bool(answers) == (loss not in ("wasserstein", "relativistic"))
 
 
 def test_sentences_fit_their_line():
@@ -217,7 +231,7 @@ GOOD = [{"step": 1, "d_loss": 1.0}]
         (lambda path: save_curves(path / "p.png", [{"step": 1}], title="", kind="gan"), "none of the 1 records"),
         (lambda path: save_curves(path / "p.png", [{"d_loss": 1.0}], title="", kind="gan"), "record 1 of 1: the step"),
         (lambda path: save_curves(path / "p.png", [{"step": 1, "d_loss": "x"}], title="", kind="gan"), "d_loss is 'x'"),
-        (lambda path: save_curves(path / "p.png", GOOD, title="", kind="other"), "gan, wasserstein"),
+        (lambda path: save_curves(path / "p.png", GOOD, title="", kind="other"), "gan, scores, wasserstein"),
         (lambda path: save_curves(path / "p.jpg", GOOD, title="", kind="gan"), "p.jpg"),
         (lambda path: save_curves(path / "file" / "p.png", GOOD, title="", kind="gan"), "cannot write"),
         (lambda path: save_scatter(path / "p.png", [1.0], []), "these are 1, 0 and 1"),

@@ -107,8 +107,9 @@ def test_d_that_leads_clearly_is_told():
     assert "D leads clearly" in found["balance"].text
 
 
-def test_scores_of_a_critic_are_no_probabilities():
-    found = told(critic(np.linspace(10, 1, 100)))
+@pytest.mark.parametrize("kind", ["scores", "wasserstein", "pairs"])
+def test_scores_of_a_critic_are_no_probabilities(kind):
+    found = told(dataclasses.replace(critic(np.linspace(10, 1, 100)), kind=kind))
     assert not {"d-too-strong", "d-blind", "balance"} & set(found)
 
 
@@ -156,7 +157,7 @@ def test_what_the_watch_saw_is_repeated():
 
     assert repeated(story()) == both
     # A hinge loss has no probabilities, so that no rule says so of D.
-    assert repeated(dataclasses.replace(altered(strong), kind="wasserstein")) == both
+    assert repeated(dataclasses.replace(altered(strong), kind="scores")) == both
     assert repeated(altered(strong)) == both[:1]
 
 
