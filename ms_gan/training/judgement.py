@@ -15,7 +15,7 @@ Judgement = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 def make_judgement(critic: nn.Cell, penalty: str) -> Judgement:
     """Return what judges both batches, with the penalty of that name ("none" for zero)."""
-    apart = _has_batch_norm(critic)
+    apart = has_batch_norm(critic)
     if penalty == "r1_r2" and not apart:
         return _judge_with_slopes(critic)
     judge = _judge_apart(critic) if apart else _judge_at_once(critic)
@@ -30,8 +30,8 @@ def make_judgement(critic: nn.Cell, penalty: str) -> Judgement:
     return judgement
 
 
-def _has_batch_norm(network: nn.Cell) -> bool:
-    """Tell whether what a network makes of an image depends on the others in the batch."""
+def has_batch_norm(network: nn.Cell) -> bool:
+    """Tell whether a network has batch normalisation: what it makes of an image depends on the others in the batch."""
     return any(name.endswith("moving_mean") for name in network.parameters_dict())
 
 

@@ -12,6 +12,7 @@ from ms_gan.networks import ImageShape
 from ms_gan.networks.configured import discriminator_of, generator_of
 from ms_gan.networks.kit import plain_layers
 from ms_gan.training.average import MovingAverage
+from ms_gan.training.judgement import has_batch_norm
 from ms_gan.training.optimizers import build_optimizer
 from ms_gan.training.parallel import averaged
 from ms_gan.training.penalty_check import pynative_is_right
@@ -77,6 +78,12 @@ def prepare_steps(players: Players, config: Config, image: ImageShape, announce:
     right = not penalised or pynative_is_right(players.discriminator, config, image)
     if penalised:
         announce(f"Checked: the {config.objective.penalty} penalty's gradient agrees with finite differences")
+        if has_batch_norm(players.discriminator):
+            announce(
+                f"Note: discriminator {config.discriminator.name} has batch normalisation, so the penalty's "
+                "gradient at an image is that of the logits of its whole batch. Gulrajani et al. leave it out; to "
+                "penalise each image by itself take a discriminator.name that has none, such as wgan or infogan"
+            )
     if config.precision == "fp16":
         announce("Products in float16, the loss scaled; on a CPU, MindSpore's own layers, which are slower there")
         players = scaled(players)

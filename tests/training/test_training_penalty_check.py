@@ -57,6 +57,15 @@ def test_critic_is_left_as_it_was_with_batch_normalisation():
     assert critic.training
 
 
+@pytest.mark.parametrize(("critic", "noted"), [("dcgan", True), ("wgan", False)])
+def test_a_penalty_with_batch_normalisation_is_noted(monkeypatch, critic, noted):
+    # It takes long, and is not asked here.
+    monkeypatch.setattr("ms_gan.training.setup.pynative_is_right", lambda *_: True)
+    settings = ("objective.penalty=r1", f"discriminator.name={critic}", "discriminator.options.widths=[4,5]")
+    run = SmallRun(small_config("mlp", "generator.options.widths=[8]", *settings), digits_for("mlp", 20))
+    assert any("discriminator dcgan has batch normalisation" in line for line in run.announced) is noted
+
+
 class Leaky(nn.Dense):
     """A dense layer whose weight is partly, or with a wrong factor, hidden from its own derivative."""
 
