@@ -40,6 +40,9 @@ def discriminator(name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
     """Register a discriminator or critic: `cls(image, **options)`, images (N, C, S, S) to logits (N, 1).
 
     For conditional runs it takes an argument `outputs` as well, the number of its logits: (N, outputs).
+
+    What it says of an image may depend on the others of the batch by batch normalisation alone (it has parameters
+    ``...moving_mean`` then): one without is given the real and the fake images of a step mixed, as one batch.
     """
     return _registrar(DISCRIMINATORS, name)
 

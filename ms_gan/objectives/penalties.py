@@ -17,7 +17,10 @@ _TINY = 1e-12
 
 
 def squared_gradient_norms(critic: Critic, images: Tensor, choice: Tensor | None = None) -> Tensor:
-    """Return ||grad_x critic(x)||^2 per sample, over all of C, H and W: shape (N,)."""
+    """Return ||grad_x critic(x)||^2 per sample, over all of C, H and W: shape (N,).
+
+    With batch normalisation in the critic an image changes all logits of its batch; the gradient is that of their sum.
+    """
     # Of functions of a function's variables, or of any number of arguments, MindSpore has no derivative here.
     if choice is None:
 
@@ -71,7 +74,11 @@ def r1_r2_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Tensor, cho
 
 
 def dragan_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Tensor, choice: Tensor | None = None) -> Tensor:
-    """Mean of (||grad|| - 1)^2 at real images moved by noise of half their deviation (Kodali et al. 2017)."""
+    """Mean of (||grad|| - 1)^2 at real images moved by noise in [0, 1) of half their deviation (Kodali et al. 2017).
+
+    The variant that has the points of the authors' code at their farthest: the code goes a random part of that way, one
+    for each image, and the paper (Algorithm 1) moves the images by N(0, c I).
+    """
     centred = real - real.mean()
     deviation = ops.sqrt(ops.square(centred).mean())
     return ops.square(_norm_excess(critic, real + 0.5 * deviation * noise, choice)).mean()
