@@ -74,6 +74,7 @@ class Gathered:
             warnings=find_warnings(self.records, accuracy=self.kind != "wasserstein"),
             evaluation=self.evaluations[-1] if self.evaluations else None,
             best_file=best.name if best else None,
+            may_roll_back=self.config.on_nan == "stop",
         )
 
 
@@ -107,8 +108,13 @@ def commands(gathered: Gathered) -> list[tuple[str, str]]:
         told.append(("as it was started", shlex.join(given)))
     again = ["ms-gan", "train", "--config", str(run.config_file), "--out", f"{run.path.name}-again"]
     told.append(("the same run from its folder alone, with every setting that it had", shlex.join(again)))
-    if not gathered.finished:
-        told.append(("go on where it stopped", shlex.join(["ms-gan", "train", "--resume", str(run.path)])))
+    resume, story = ["ms-gan", "train", "--resume", str(run.path)], gathered.story()
+    if story.diverged and story.may_roll_back:
+        told.append(
+            ("go back before it diverged, and on with other batches", shlex.join([*resume, "--on-nan", "rollback"]))
+        )
+    elif not (story.diverged or gathered.finished):
+        told.append(("go on where it stopped", shlex.join(resume)))
     told.append(("draw new pictures", shlex.join(["ms-gan", "generate", str(run.path), "--num", "25"])))
     told.append(("measure it", shlex.join(["ms-gan", "evaluate", str(run.path)])))
     return told

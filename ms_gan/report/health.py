@@ -42,6 +42,13 @@ class Story:
     """The newest evaluation."""
     best_file: str | None = None
     """Name of the best checkpoint's file, where one was kept."""
+    may_roll_back: bool = True
+    """Whether a run that diverged has not yet gone back to try other batches (`on_nan`)."""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the last record holds a number that is not finite: there the training stopped."""
+        return bool(self.records) and not all(np.isfinite(value) for value in self.records[-1].values())
 
     def column(self, key: str) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and values of a number, where it is there and finite."""

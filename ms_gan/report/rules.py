@@ -39,10 +39,13 @@ def findings(story: Story) -> list[Finding]:
 def finished(story: Story) -> list[Finding]:
     """Say whether the run reached its planned end."""
     step = story.records[-1]["step"] if story.records else 0
-    if story.finished:
+    if story.finished and not story.diverged:
         return [Finding("finished", "good", f"The run is complete: {step:,} steps.", {"steps": step})]
     plan = f" of {story.total_steps:,}" if story.total_steps else ""
-    text = f"The run is not complete: the last record is of step {step:,}{plan}. Go on with ms-gan train --resume."
+    text = f"The run is not complete: the last record is of step {step:,}{plan}."
+    # A resume alone has the same bits, so it would diverge at the same step.
+    if not story.diverged:
+        text += " Go on with ms-gan train --resume."
     return [Finding("finished", "look", text, {"steps": step, "planned": story.total_steps})]
 
 
@@ -60,6 +63,10 @@ def not_finite(story: Story) -> list[Finding]:
         for key, value in record.items():
             if not np.isfinite(value):
                 text = f"{key} was no finite number at step {record['step']:,}: training diverged there."
+                if story.diverged:
+                    text += " Start a new run with smaller learning rates"
+                    again = ", or go back and on with other batches: ms-gan train --resume RUN --on-nan rollback"
+                    text += f"{again if story.may_roll_back else ''}."
                 return [Finding("not-finite", "bad", text, {"step": record["step"], "key": key})]
     return []
 
@@ -106,9 +113,14 @@ def d_blind(story: Story) -> list[Finding]:
 
 
 def balance(story: Story) -> list[Finding]:
-    """Where D and G stand at the end, if neither has won."""
+    """Where D and G stand at the end, if neither has won and training did not diverge."""
     found = _lead(story)
-    if found is None or d_blind(story) or any(finding.level == "bad" for finding in d_too_strong(story)):
+    if (
+        found is None
+        or not_finite(story)
+        or d_blind(story)
+        or any(finding.level == "bad" for finding in d_too_strong(story))
+    ):
         return []
     real, fake = (_mean(story.column(key)[1][-_last(found[0]) :]) for key in ("d_real", "d_fake"))
     numbers = {"d_real": real, "d_fake": fake, "leading_gap": LEADING_GAP}

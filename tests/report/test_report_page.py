@@ -18,7 +18,7 @@ from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.pictures.panels import PANELS
 from ms_gan.report import embedding, write_comparison, write_report
 from ms_gan.report.charts import panels_of
-from ms_gan.report.gather import gather
+from ms_gan.report.gather import commands, gather
 from ms_gan.report.ranking import rank
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.history import append_record
@@ -157,6 +157,15 @@ def test_a_d_that_is_always_right_is_told_where_its_answers_are_no_probabilities
     for step in range(60, 1100, 10):
         append_record(run.history_file, {"step": step, "epoch": 0, "d_loss": 0.0, "g_loss": 1.0, "d_accuracy": 1.0})
     assert ("D has told every real from every generated picture" in write_report(run).read_text()) == told
+
+
+def test_a_run_that_diverged_is_told_the_command_that_helps(run):
+    append_record(run.history_file, {"step": 60, "epoch": 0, "d_loss": float("nan")})
+    run.write_config(dataclasses.replace(run.config(), steps=100, epochs=None))
+    told = [line for _, line in commands(gather(run)) if "--resume" in line]
+    assert told == [f"ms-gan train --resume {run.path} --on-nan rollback"]
+    run.write_config(dataclasses.replace(run.config(), on_nan="rollback"))
+    assert not [line for _, line in commands(gather(run)) if "--resume" in line]
 
 
 def test_a_name_that_is_not_utf_8_is_written_in_codes(run, tmp_path):

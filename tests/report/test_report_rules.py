@@ -69,6 +69,17 @@ def test_a_number_that_is_not_finite_is_named_with_its_step():
     assert found["not-finite"].level == "bad"
 
 
+@pytest.mark.parametrize("may_roll_back", [True, False])
+def test_a_run_that_diverged_is_not_resumed_as_it_is_and_its_balance_not_praised(may_roll_back):
+    records = [*story().records, {"step": 2010, "d_loss": float("nan")}]
+    found = told(story(records=records, finished=False, total_steps=5000, may_roll_back=may_roll_back))
+    assert set(found) == {"finished", "not-finite"}
+    assert "--resume" not in found["finished"].text
+    assert "smaller learning rates" in found["not-finite"].text
+    assert ("--resume RUN --on-nan rollback" in found["not-finite"].text) == may_roll_back
+    assert "complete: 2,010" not in told(story(records=records))["finished"].text
+
+
 def strong(record):
     return {"d_real": 0.995, "d_fake": 0.004, "d_accuracy": 1.0}
 
