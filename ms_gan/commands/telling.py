@@ -24,9 +24,7 @@ def describe_run(job: Job, console: Console) -> None:
         f"{config.recipe}: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
         f"{plan.steps_per_epoch} steps an epoch, {config.mode} mode, seed {config.seed}"
     )
-    channels, size = images.images.shape[1:3]
-    kind = "colour" if channels == 3 else "grey"
-    console.line(f"Data: {images.source}, {len(images.images):,} images of {size}x{size} {kind}, {images.location}")
+    console.line(f"Data: {images.described()}")
     for notice in images.notices:
         console.line(f"Note: {notice}")
     if idle := _idle_steps(config, plan):

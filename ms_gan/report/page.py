@@ -140,7 +140,8 @@ def _earlier(gathered: Gathered) -> list[dict[str, Any]]:
     for result in gathered.evaluations[:-1]:
         metrics = [m for m in result["metrics"] if m["kind"] in ("fid", "kid", "swd") and m["value"] is not None]
         step = result["source"].get("step")
-        told.append({"where": f"step {step:,}" if step else result["source"]["file"], "metrics": metrics})
+        where = f"step {step:,}" if step else result["source"]["file"]
+        told.append({"where": f"{where}, {result['protocol'].get('data', 'its data')}", "metrics": metrics})
     return told
 
 
