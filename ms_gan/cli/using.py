@@ -8,6 +8,8 @@ from ms_gan.cli.words import device_options, grid
 from ms_gan.errors import UserError
 from ms_gan.runs.index import AVERAGE
 
+_HOW_TO_ASK = "by name or number (place among the run's classes, from 0)"
+
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add the commands to the parser."""
@@ -18,6 +20,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("source", metavar="RUN_OR_CKPT", help="run folder (newest checkpoint), or a Generator*.ckpt")
     parser.add_argument("--seeds", type=int, nargs="+", default=(1, 2, 3, 4), metavar="S", help="stations (1 2 3 4)")
     parser.add_argument("--frames", type=int, default=10, metavar="N", help="pictures from one to the next (10)")
+    parser.add_argument("--class", dest="class_name", metavar="CLASS", help=f"keep to this class, {_HOW_TO_ASK}")
     parser.add_argument("--out", default="interpolation.png", metavar="PATH", help="FILE.png or FILE.gif")
     parser.add_argument("--config", metavar="NAME", help="recipe of a checkpoint outside a run folder")
     device_options(parser)
@@ -47,11 +50,13 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--grid", type=grid, metavar="RxC", help="rows x columns, for example 5x5")
     parser.add_argument("--seed", type=int, help="the latents follow from it (1)")
     asked = parser.add_mutually_exclusive_group()
-    asked.add_argument("--class", dest="classes", type=lambda word: [word], metavar="NAME", help="draw this class")
+    asked.add_argument(
+        "--class", dest="classes", type=lambda word: [word], metavar="CLASS", help=f"draw this class, {_HOW_TO_ASK}"
+    )
     asked.add_argument(
         "--classes",
         nargs="+",
-        metavar="NAME",
+        metavar="CLASS",
         help="draw each of these (also 0-9) in a panel of its own, --num of each",
     )
     parser.add_argument("--out", default="generated.png", metavar="PATH", help="FILE.png, FILE.npy, or a folder")
@@ -84,6 +89,7 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--num", type=int, metavar="N", help="number of images (as many as the grid holds, or 25)")
     parser.add_argument("--grid", type=grid, metavar="RxC", help="rows x columns, for example 5x5")
     parser.add_argument("--seed", type=int, help="the latents follow from it, as in generate (1)")
+    parser.add_argument("--class", dest="class_name", metavar="CLASS", help=f"draw this class, {_HOW_TO_ASK}")
     parser.add_argument("--latents", metavar="FILE.npy", help="latents (N, n) of your own instead")
     parser.add_argument("--out", default="generated.png", metavar="PATH", help="FILE.png, FILE.npy, or a folder")
     device_options(parser)
@@ -136,8 +142,8 @@ def run_draw(options: argparse.Namespace) -> None:
     from ms_gan.commands.export import draw
     from ms_gan.exported.reading import check_file
 
-    if options.latents and any(given is not None for given in (options.num, options.seed)):
-        raise UserError("--latents: their number is that of the images; leave out --num, --seed")
+    if options.latents and any(given is not None for given in (options.num, options.seed, options.class_name)):
+        raise UserError("--latents: number, seed and class are theirs; leave out --num, --seed, --class")
     if check_file(options.file) == "mindir":
         from ms_gan.device import activate, choose_device
 
@@ -150,6 +156,7 @@ def run_draw(options: argparse.Namespace) -> None:
         num=options.num if options.num is not None else rows * columns or 25,
         grid=options.grid,
         seed=1 if options.seed is None else options.seed,
+        class_name=options.class_name,
         latents=options.latents,
         out=options.out,
     )
@@ -166,7 +173,12 @@ def run_interpolate(options: argparse.Namespace) -> None:
     from ms_gan.commands.interpolate import interpolate
 
     written = interpolate(
-        options.source, seeds=options.seeds, frames=options.frames, out=options.out, config=options.config
+        options.source,
+        seeds=options.seeds,
+        frames=options.frames,
+        out=options.out,
+        config=options.config,
+        class_name=options.class_name,
     )
     print(f"wrote {written}")
 

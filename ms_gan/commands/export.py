@@ -108,6 +108,7 @@ def draw(
     num: int = 25,
     grid: tuple[int, int] | None = None,
     seed: int = 1,
+    class_name: str | None = None,
     latents: str | Path | np.ndarray | None = None,
     out: str | Path = "generated.png",
 ) -> list[Path]:
@@ -119,8 +120,10 @@ def draw(
         What :func:`export` wrote.
     num, grid, seed, out
         As in :func:`ms_gan.generate`; of one seed both draw the same images.
+    class_name : str, optional
+        Draw this class of a conditional run, by name or number; None: the classes in turn.
     latents : array or path-like, optional
-        Latents (N, n) of one's own, or a ``.npy`` file of them, instead of `num` and `seed`.
+        Latents (N, n) of one's own, or a ``.npy`` file of them, instead of `num`, `seed` and `class_name`.
 
     Returns
     -------
@@ -137,8 +140,9 @@ def draw(
     given = _read_latents(Path(latents)) if isinstance(latents, str | Path) else latents
     rows, columns = layout(num if given is None else len(given), grid)
     generator = load_exported(file)
+    given = generator.latents(seed, num, class_name) if given is None else given
     check_place(Path(out))
-    images = generator(generator.latents(seed, num) if given is None else given)
+    images = generator(given)
     return write_images(Path(out), images, rows, columns)
 
 

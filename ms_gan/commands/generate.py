@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ms_gan.config import Config, load_config
-from ms_gan.data.classes import asking, drawing_latents
-from ms_gan.data.stream import fixed_latents
+from ms_gan.data.classes import asked_classes, drawing_latents
 from ms_gan.errors import UserError
 from ms_gan.files import atomic_file, check_writable
-from ms_gan.names import unknown_name
 from ms_gan.pictures.grid import save_grid, save_labelled
 from ms_gan.runs.folder import RunFolder
 
@@ -107,8 +105,9 @@ def generate(
     batch_statistics : bool
         Normalise by the statistics of the whole drawing, as in training, rather than by the moving ones.
     classes : sequence of str
-        Draw these classes of a conditional run, all from the same latents; several as one labelled picture. Empty: the
-        classes in turn.
+        Draw these classes of a conditional run, by name or number (see
+        :func:`ms_gan.data.classes.asked_classes`), all from the same latents; several as one labelled picture. Empty:
+        the classes in turn.
 
     Returns
     -------
@@ -136,10 +135,8 @@ def generate(
     rows, columns = layout(num, grid)
     latents = drawing_latents(settings, seed, num)
     if classes:
-        own = fixed_latents(seed, num, settings.latent.size)
-        numbers = [_number(name, settings.class_names) for name in classes]
-        known = len(settings.class_names)
-        latents = np.concatenate([asking(own, np.full(num, number), known) for number in numbers])
+        numbers = asked_classes(classes, settings.class_names)
+        latents = np.concatenate([drawing_latents(settings, seed, num, np.full(num, number)) for number in numbers])
     if latent_scales and len(classes) > 1:
         raise UserError("--latent-scale: goes with one --class, not with several --classes")
     check_place(out)
@@ -149,22 +146,15 @@ def generate(
         return [_scales(generator, scaled, latent_scales, rows, columns, out)]
     images = draw_images(generator, latents, batch_statistics=batch_statistics)
     if len(classes) > 1 and out.suffix.lower() == ".png":
-        panels = list(zip(classes, np.split(images, len(classes)), strict=True))
+        names = [settings.class_names[number] for number in numbers]
+        panels = list(zip(names, np.split(images, len(classes)), strict=True))
         save_labelled(out, panels, rows, columns, title="Drawn as asked: one class a panel, from the same latents")
         return [out]
     return write_images(out, images, rows, columns)
 
 
-def _number(name: str, names: Sequence[str]) -> int:
-    if not names:
-        raise UserError("--class: this run draws no classes on request; train with --set conditional=true")
-    if name not in names:
-        raise UserError(unknown_name("--class", name, names))
-    return names.index(name)
-
-
 def classes_of(words: Sequence[str]) -> list[str]:
-    """Return class names from words as given after ``--classes``: names, and ranges of numbers such as 0-9."""
+    """Return classes from words as given after ``--classes``: names, numbers, and ranges of numbers such as 0-9."""
     found = []
     for word in words:
         first, dash, last = word.partition("-")

@@ -7,7 +7,7 @@ import numpy as np
 
 from ms_gan.commands.drawing import draw_images
 from ms_gan.commands.generate import load_generator
-from ms_gan.data.classes import asking
+from ms_gan.data.classes import asked_classes, asking
 from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.pictures.animation import save_gif, save_strip
@@ -46,6 +46,7 @@ def interpolate(
     frames: int = 10,
     out: str | Path = "interpolation.png",
     config: str | None = None,
+    class_name: str | None = None,
 ) -> Path:
     """Walk from the picture of one seed to the next, and back to the first in a GIF.
 
@@ -55,11 +56,13 @@ def interpolate(
         As for :func:`ms_gan.commands.generate.load_generator`.
     seeds : sequence of int
         At least two seeds; each stands for the first latent that `generate --seed` draws. A conditional run is asked
-        for one class after the other, a seed each, and for their mixture on the way.
+        for one class after the other, a seed each, and for their mixture on the way, or for `class_name` alone.
     frames : int
         Pictures on the way from one seed to the next, both ends included, at least 2.
     out : path-like
         ``*.png``: a strip with a row for each way; ``*.gif``: the whole walk as an animation.
+    class_name : str, optional
+        The class that a conditional run is asked for all the way, by name or number.
 
     Returns
     -------
@@ -82,6 +85,8 @@ def interpolate(
     moving = out.suffix.lower() == ".gif"
     stations, size, classes = [*seeds, seeds[0]] if moving else [*seeds], settings.latent.size, settings.class_names
     numbers = np.arange(len(stations)) % len(seeds) % max(1, len(classes))
+    if class_name is not None:
+        numbers[:] = asked_classes([class_name], classes)
     ends = np.concatenate([fixed_latents(seed, 1, size) for seed in stations])
     asked = asking(ends, numbers, len(classes))[:, size:]
     shares = np.linspace(0, 1, frames)

@@ -1,11 +1,12 @@
 """Classes of a conditional run: numbers of the images, and latents that ask for a class."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ms_gan.config.schema import Config
-from ms_gan.data.images import ImageSet
+from ms_gan.data.images import ImageSet, class_numbers
 from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 
@@ -60,6 +61,19 @@ def asking(latents: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
     if not count:
         return latents
     return np.concatenate([latents, np.float32(math.sqrt(latents.shape[1])) * one_hot(numbers, count)], axis=1)
+
+
+def asked_classes(words: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Return the places in `names` of classes that a generator is asked for, by name or by this place, from 0.
+
+    Raises
+    ------
+    UserError
+        If the generator knows no classes, or not one of these.
+    """
+    if not names:
+        raise UserError("--class: this generator draws no classes on request; train with --set conditional=true")
+    return class_numbers(words, names, "--class")
 
 
 def drawing_latents(config: Config, seed: int, count: int, numbers: np.ndarray | None = None) -> np.ndarray:

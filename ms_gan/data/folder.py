@@ -122,7 +122,7 @@ def _choose(folder: Path, class_names: tuple[str, ...], labels: list[int], wish:
         return list(range(len(labels)))
     if not class_names:
         raise UserError(f"{folder}: the pictures have no classes (sub-folders), so leave out --classes")
-    wanted = set(class_numbers(wish.classes, class_names, folder))
+    wanted = set(class_numbers(wish.classes, class_names, f"classes of {folder}"))
     return [index for index, label in enumerate(labels) if label in wanted]
 
 

@@ -155,22 +155,24 @@ def allocate(
     return np.empty(shape, np.uint8)
 
 
-def class_numbers(classes: Sequence[str | int], class_names: Sequence[str], folder: Path) -> list[int]:
+def class_numbers(classes: Sequence[str | int], class_names: Sequence[str], where: str) -> list[int]:
     """Return the numbers of `classes`, each given as a name (case does not matter) or a number.
 
-    A name goes before a number, so that a folder of pictures called '7' is found by 7.
+    A name goes before a number, so that a folder of pictures called '7' is found by 7; where all names are numbers, no
+    other number counts. `where` begins the message of the UserError for what is neither.
     """
+    counted = not all(name.isdecimal() for name in class_names)
     by_name = {name.casefold(): number for number, name in reversed(list(enumerate(class_names)))}
     numbers = []
     for given in classes:
         text = str(given).strip()
         if text.casefold() in by_name:
             numbers.append(by_name[text.casefold()])
-        elif text.isascii() and text.isdecimal() and len(text) < 9 and int(text) < len(class_names):
+        elif counted and text.isascii() and text.isdecimal() and len(text) < 9 and int(text) < len(class_names):
             numbers.append(int(text))
         else:
             known = [f"{name} ({number})" for number, name in enumerate(class_names)]
-            message = unknown_name(f"classes of {folder}", text, class_names)
+            message = unknown_name(where, text, class_names)
             raise UserError(f"{message.split('; ')[0]}; known: {', '.join(known)}")
     return numbers
 
@@ -225,5 +227,5 @@ def _wanted(parts: Sequence[Records], class_names: Sequence[str], wish: Wish, fo
         return [np.ones(part.count, bool) for part in parts]
     if any(part.labels is None for part in parts):
         raise UserError(f"{folder}: has no labels, so classes cannot be chosen; leave out --classes")
-    numbers = class_numbers(wish.classes, class_names, folder)
+    numbers = class_numbers(wish.classes, class_names, f"classes of {folder}")
     return [np.isin(part.labels, numbers) for part in parts]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ms_gan.data.classes import asking
+from ms_gan.data.classes import asked_classes, asking
 from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
@@ -46,11 +46,17 @@ class ExportedGenerator:
             raise ValueError(f"its metadata say that latents have the size {self.latent_size!r:.40}")
         self._image = tuple(metadata["images"]["shape"])
 
-    def latents(self, seed: int, count: int) -> np.ndarray:
-        """Return the latents (count, n) from which `ms-gan generate` draws with this seed, classes in turn."""
+    def latents(self, seed: int, count: int, class_name: str | None = None) -> np.ndarray:
+        """Return the latents (count, n) from which `ms-gan generate` draws with this seed.
+
+        `class_name` asks for one class, by name or number, as :func:`ms_gan.data.classes.asked_classes` reads it; None:
+        for the classes in turn.
+        """
         classes = len(self.class_names)
-        own = fixed_latents(seed, count, self.latent_size - classes)
-        return asking(own, np.arange(count) % max(1, classes), classes)
+        numbers = np.arange(count) % max(1, classes)
+        if class_name is not None:
+            numbers = np.full(count, asked_classes([class_name], self.class_names)[0])
+        return asking(fixed_latents(seed, count, self.latent_size - classes), numbers, classes)
 
     def __call__(self, latents: np.ndarray) -> np.ndarray:
         """Draw float32 images (N, C, S, S) in [-1, 1] from latents (N, n); UserError for latents of another kind."""

@@ -45,7 +45,7 @@ DRAW = {
     "g.npz --seed -1": "--seed -1: must be from 0",
     "g.npz --num 5 --grid 2x2": "5 images do not fit a grid of 2 x 2",
     "g.npz --out new.gif": "--out new.gif: must end in .png or .npy",
-    "g.npz --latents z.npy --num 3": "--latents: their number is that of the images; leave out --num, --seed",
+    "g.npz --latents z.npy --num 3": "--latents: number, seed and class are theirs; leave out --num, --seed, --class",
     "g.npz --latents gone.npy": "--latents gone.npy: no such file",
     "g.npz --latents file": "--latents file: cannot be read as a .npy file",
     "g.npz --latents huge.npy": "--latents huge.npy: cannot be read as a .npy file: Unable to allocate",

@@ -12,7 +12,7 @@ from run_folders import copy_run, differences, states
 from small_runs import SmallRun, differing, digits_for, image_set, small_config
 
 from ms_gan.commands.generate import classes_of
-from ms_gan.data.classes import asking, drawing_latents, names_of, numbers_of
+from ms_gan.data.classes import asked_classes, asking, drawing_latents, names_of, numbers_of
 from ms_gan.data.configured import fitted
 from ms_gan.data.stream import d_latents, fixed_latents
 from ms_gan.errors import UserError
@@ -221,6 +221,30 @@ def test_exported_it_draws_the_same(run, command, tmp_path):
     command("generate", run, "--device", "cpu", "--num", 12, "--seed", 3, "--out", tmp_path / "generated.npy")
     drawn, generated = np.load(tmp_path / "drawn.npy"), np.load(tmp_path / "generated.npy")
     np.testing.assert_allclose(drawn, generated, atol=2e-4)
+    words = ("--class", 7, "--num", 1, "--seed", 3, "--out")
+    assert command("draw", tmp_path / "g.npz", *words, tmp_path / "drawn.npy").status == 0
+    assert command("generate", run, "--device", "cpu", *words, tmp_path / "generated.npy").status == 0
+    np.testing.assert_allclose(np.load(tmp_path / "drawn.npy"), np.load(tmp_path / "generated.npy"), atol=2e-4)
+
+
+def test_a_class_is_asked_for_by_name_or_number():
+    assert asked_classes(["Horse", "1"], ("bird", "cat", "horse")) == [2, 1]
+    # Where names are numbers, no other number is one.
+    assert asked_classes(["5"], ("3", "5")) == [1]
+    with pytest.raises(UserError, match=r"--class: unknown name '0'; known: 3 \(0\), 5 \(1\)"):
+        asked_classes(["0"], ("3", "5"))
+
+
+def test_interpolation_keeps_to_a_class(run, command, tmp_path, monkeypatch):
+    from ms_gan.commands import interpolate
+
+    drawn, draw = [], interpolate.draw_images
+    monkeypatch.setattr(interpolate, "draw_images", lambda net, latents: drawn.append(latents) or draw(net, latents))
+    words = ("--class", 7, "--frames", 3, "--seeds", 1, 2, "--out", tmp_path / "walk.gif", "--device", "cpu")
+    result = command("interpolate", run, *words)
+    assert result.status == 0, result.stderr
+    (asked,) = {tuple(row) for row in drawn[0][:, -10:]}
+    assert np.flatnonzero(asked).tolist() == [7]
 
 
 def test_interpolation_goes_from_class_to_class(run, command, tmp_path):
@@ -231,7 +255,7 @@ def test_interpolation_goes_from_class_to_class(run, command, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--class", "12"), "--class: unknown name '12'; did you mean"),
+        (("--class", "12"), "--class: unknown name '12'; known: 0 (0), 1 (1)"),
         (("--classes", "0-9", "--latent-scale", "1", "--out", "x.png"), "--latent-scale: goes with one --class"),
         (("--class", "7", "--training-grid"), "leave out --num, --grid, --seed, --class"),
     ],
