@@ -103,7 +103,7 @@ def _launch(job: JobForWorkers, launch: Launch, run: RunFolder) -> None:
     words = [f"--worker_num={launch.worker_num}", f"--local_worker_num={launch.local}", "--join=True"]
     words += [f"--log_dir={folder}", f"--cluster_time_out={JOIN_SECONDS}"]
     words += [f"--master_addr={launch.master_addr}"] if launch.master_addr else []
-    words += [f"--master_port={launch.master_port or _free_port()}"]
+    words += [f"--master_port={launch.master_port or free_port()}"]
     words += [f"--node_rank={launch.node_rank}"] if launch.node_rank is not None else []
     command = [sys.executable, "-m", "mindspore.parallel.cluster.run", *words, str(_PROGRAM), str(file)]
     print(f"{launch.worker_num} workers by msrun {shlex.join(words)}; their logs: {folder}", flush=True)
@@ -211,7 +211,8 @@ def _new_folder(parent: Path) -> Path:
             raise UserError(f"cannot make {folder}: {error.strerror}; name another run folder with --out") from None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from benchmarks import against_pytorch, agreement, end_to_end, growth, report, sides
+from benchmarks import against_pytorch, agreement, end_to_end, growth, report, scaling, sides
 from benchmarks.process import alternate, compared
 from ms_gan.commands.spread import spread_text
 from ms_gan.errors import UserError
@@ -226,6 +226,49 @@ def test_a_busy_machine_is_warned_of(monkeypatch, capsys):
     monkeypatch.setattr(report.os, "getloadavg", lambda: (0.2, 0, 0))
     report.circumstances()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("--workers 0", "--workers, --batch and --steps are whole numbers from 1"),
+        ("--batch 65", "--workers 2: batch_size 65 cannot be split into 2 equal shares"),
+        ("--batch 4096", "--batch 4096: the data are 2,048 images"),
+        ("--recipe mpl", "did you mean mlp?"),
+        ("--paper nan", "--paper is a number of milliseconds above 0"),
+    ],
+)
+def test_workers_that_cannot_be_measured_are_one_line(words, line):
+    with pytest.raises(UserError, match=line):
+        scaling.main(words.split())
+
+
+def test_workers_against_one_process_and_on_paper(monkeypatch, tmp_path):
+    asked = []
+
+    def alone(options, processes, batch):
+        asked.append((processes, batch))
+        return {"ms": 10.0 * batch / 64}
+
+    together = {"ms": 20.0, "gradients": [int(scaling.LINK), int(scaling.LINK)], "statistics": []}
+    monkeypatch.setattr(scaling, "_alone", alone)
+    monkeypatch.setattr(scaling, "_together", lambda options, share: together)
+    result = scaling.main(["--batch", "64", "--workers", "4", "--paper", "100", "--json", str(tmp_path / "x.json")])
+    assert asked == [(1, 64), (4, 16)]
+    assert result["communication"] == pytest.approx(1 - 2.5 / 20)
+    eight = result["on_paper"][0]
+    # Of a ring of 8: 7/8 of both messages there and back, 14 hops for each.
+    assert eight["sending_ms"] == pytest.approx(1000 * 2 * 7 / 8 * 2)
+    assert eight["latency_ms"] == pytest.approx(1000 * 14 * 2 * scaling.LATENCY)
+    assert eight["images_per_second"] == pytest.approx(8 * 64 / (0.1 + 3.5 + 28 * scaling.LATENCY))
+    assert "| 4 workers | 20.0 | 3,200 |" in scaling.markdown(result)
+    assert json.loads((tmp_path / "x.json").read_text())["ms"] == result["ms"]
+
+
+def test_a_worker_that_fails_is_one_line(monkeypatch):
+    monkeypatch.setattr(scaling, "__file__", "/nonexistent.py")
+    with pytest.raises(UserError, match=r"a process with 64 images ended with status 2: .*No such file"):
+        scaling.main(["--steps", "1"])
 
 
 def test_numbers_are_short():
