@@ -34,10 +34,10 @@ IMPORT_SECONDS = 120.0
 ENOUGH_SPACE = 10**9
 # What an import says when it fails, and what helps.
 REMEDIES = {
-    r"libGL\.so": "apt-get install libgl1; or without it: {pip} uninstall opencv-python, "
+    r"libGL\.so": "apt-get install libgl1 (yum install mesa-libGL); or without it: {pip} uninstall opencv-python, "
     "{pip} install 'opencv-python-headless<5'",
-    r"libgthread|libglib": "apt-get install libglib2.0-0",
-    r"libgomp": "apt-get install libgomp1",
+    r"libgthread|libglib": "apt-get install libglib2.0-0 (yum install glib2)",
+    r"libgomp": "apt-get install libgomp1 (yum install libgomp)",
     r"GLIBCXX|libstdc\+\+": "this system's libstdc++ is too old for the package: a newer Linux, or "
     "conda install -c conda-forge libstdcxx-ng",
     r"GLIBC_": "this system's C library is too old for the package: a newer Linux is needed",

@@ -172,5 +172,5 @@ find_python() {
       found+="$name has no venv module (on Debian and Ubuntu: apt-get install python$version-venv); "
     fi
   done
-  refuse "MindSpore${mindspore:+ $mindspore} needs one of Python $pythons, with venv; found: ${found:-none; }install one (apt-get install python3.11 python3.11-venv) or name one with --python PATH"
+  refuse "MindSpore${mindspore:+ $mindspore} needs one of Python $pythons, with venv; found: ${found:-none; }install one (apt-get install python3.11 python3.11-venv; yum install python3) or name one with --python PATH"
 }
