@@ -96,10 +96,12 @@ def _best_mnist() -> tuple[nn.Module, nn.Module]:
         nn.BatchNorm1d(spread, momentum=0.1),
         nn.ReLU(),
         nn.Unflatten(1, (64, 7, 7)),
-        nn.ConvTranspose2d(64, 32, 4, 2, 1, bias=False),
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(64, 32, 3, padding=1, bias=False),
         nn.BatchNorm2d(32, momentum=0.1),
         nn.ReLU(),
-        nn.ConvTranspose2d(32, 1, 4, 2, 1),
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(32, 1, 3, padding=1),
         nn.Tanh(),
     )
     return generator, _dense_discriminator(1024, 512, 11)
