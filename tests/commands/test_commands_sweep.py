@@ -1,12 +1,15 @@
 """`ms-gan sweep`: several runs in one folder, gone on with where they stopped."""
 
 import json
+import os
 import shutil
+import signal
 from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
+from run_folders import differences, states
 
 from ms_gan.commands.sweep_file import read_sweep
 from ms_gan.config import recipe_names
@@ -149,17 +152,21 @@ def test_an_interrupted_one_is_gone_on_with(swept, digits_folder, tmp_path, monk
         assert ours == theirs
 
 
-def test_a_run_that_stopped_on_its_way_is_resumed(swept, digits_folder, tmp_path):
+def test_a_run_that_stopped_on_its_way_is_resumed(swept, at_step, tmp_path):
     from ms_gan.commands.sweep import sweep
 
-    shutil.copytree(swept / "out", tmp_path / "out")
-    # Longer than it was: as if it had been stopped.
-    run = RunFolder(tmp_path / "out" / "plain")
-    run.losses_picture.unlink()
+    out = shutil.copytree(swept / "out", tmp_path / "out")
+    shutil.rmtree(out / "hinge")
+    RunFolder(out / "plain").losses_picture.unlink()
+    at_step(3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted):
+        sweep(None, out=out, device="cpu", announce=lambda line: None)
+    assert states(out / "hinge")[-1].name == "state-00000003"
     lines = []
-    sweep(None, out=tmp_path / "out", device="cpu", announce=lines.append)
+    sweep(None, out=out, device="cpu", announce=lines.append)
     assert lines.count("complete") == 1
-    assert run.losses_picture.is_file()
+    for name in ("plain", "hinge"):
+        assert differences(out / name, swept / "out" / name) == []
 
 
 def test_one_that_diverges_does_not_stop_the_others(as_swept, digits_folder, tmp_path, monkeypatch):
