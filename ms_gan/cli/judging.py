@@ -18,7 +18,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
     parser = commands.add_parser("sweep", help="train several recipes or values one after the other, then compare")
     parser.set_defaults(run=run_sweep)
-    parser.add_argument("file", metavar="FILE.yaml", nargs="?", help="base, set, runs; see configs/sweeps")
+    parser.add_argument(
+        "file", metavar="FILE.yaml", nargs="?", help="base, set, runs, evaluate, extractor; see configs/sweeps"
+    )
     parser.add_argument("--resume", metavar="DIR", help="go on with a sweep: complete runs are passed over")
     parser.add_argument("--out", metavar="DIR", help="folder of the sweep (runs/sweep-<name>-<date-time>)")
     data_options(parser)

@@ -107,7 +107,8 @@ def _finish(plan: Sweep, name: str, folder: Path, options: _Options) -> None:
         options.announce("complete")
     run = RunFolder(folder)
     if plan.evaluate and not list(run.evaluations.glob(f"{run.generator_file().stem}-*.json")):
-        evaluate(folder, num=plan.evaluate, data=data, announce=options.announce, **options.device)
+        how = {"num": plan.evaluate, "extractor": plan.extractor, "data": data}
+        evaluate(folder, announce=options.announce, **how, **options.device)
 
 
 def _complete(run: RunFolder) -> bool:

@@ -1,5 +1,6 @@
 """The file of a sweep, which says what each run changes, and the kept one, which holds every configuration whole."""
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from ms_gan.config import Config, build_config, load_config, to_mapping
 from ms_gan.config.build import flatten
 from ms_gan.config.load import find_base, read_yaml
 from ms_gan.errors import UserError
+from ms_gan.evaluation.extractors import AUTO, CHOICES
 from ms_gan.names import unknown_name
 from ms_gan.runs.sealed import read_sealed, write_sealed
 
-_KEYS = ("base", "set", "runs", "evaluate")
+_KEYS = ("base", "set", "runs", "evaluate", "extractor")
 _RUN_KEYS = ("name", "config", "set")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,80}")
 _MOST_RUNS = 100
@@ -28,6 +30,8 @@ class Sweep:
     """By name, in order."""
     evaluate: int | None
     """Images to evaluate each run with; None: no evaluation."""
+    extractor: str = AUTO
+    """By which they are compared; see :func:`ms_gan.evaluation.extractors.choose_extractor`."""
 
 
 def read_sweep(path: Path, overrides: Mapping[str, Any]) -> Sweep:
@@ -38,24 +42,31 @@ def read_sweep(path: Path, overrides: Mapping[str, Any]) -> Sweep:
     path : Path
         A YAML file: `base` (as :func:`ms_gan.config.load.find_base` takes it), `set` (settings of all runs), `runs` (a
         list, each with a `name`, and a `config` of its own or settings to `set`, or both), `evaluate` (a number of
-        images).
+        images), `extractor` (to evaluate by: auto, cnn, turns or random-conv-v1).
     overrides : mapping
         Dotted settings that win over those of the file; None values are ignored.
 
     Raises
     ------
     UserError
-        If the file cannot be read, holds an unknown key, or a run cannot be built.
+        If the file cannot be read, holds an unknown key, a run cannot be built, or two runs are the same.
     """
     values = read_yaml(path)
-    return _sweep(path, values, lambda where, entry: _config(path, where, values, entry, overrides))
+    sweep = _sweep(path, values, lambda where, entry: _config(path, where, values, entry, overrides))
+    for one, other in itertools.combinations(sweep.runs, 2):
+        if sweep.runs[one] == sweep.runs[other]:
+            raise UserError(
+                f"{path}: {one} and {other} would be the same run: settings of the command line are for all runs, over "
+                "those of the file; change one, or leave it out"
+            )
+    return sweep
 
 
 def write_kept(path: Path, sweep: Sweep) -> None:
     """Write a sweep with the whole configuration of every run, so that it depends on no other file and no option."""
     runs = [{"name": name, "config": to_mapping(config)} for name, config in sweep.runs.items()]
     try:
-        write_sealed(path, {"runs": runs, "evaluate": sweep.evaluate})
+        write_sealed(path, {"runs": runs, "evaluate": sweep.evaluate, "extractor": sweep.extractor})
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: cannot keep a setting that is no number, text or list of them: {error}") from None
 
@@ -86,7 +97,13 @@ def _sweep(path: Path, values: dict[str, Any], config_of: Callable[[str, dict], 
     evaluate = values.get("evaluate")
     if evaluate is not None and not (type(evaluate) is int and _FEWEST <= evaluate <= _MOST_IMAGES):
         raise UserError(f"{path}: evaluate: {evaluate!r} is no number of images from {_FEWEST} to {_MOST_IMAGES:,}")
-    return Sweep(runs, evaluate)
+    # Not in files of older versions.
+    extractor = values.get("extractor", AUTO)
+    if extractor not in CHOICES:
+        raise UserError(unknown_name(f"{path}: extractor", extractor, CHOICES))
+    if extractor != AUTO and evaluate is None:
+        raise UserError(f"{path}: extractor: goes with evaluate, a number of images; add it or leave both out")
+    return Sweep(runs, evaluate, extractor)
 
 
 def _config(path: Path, where: str, values: dict, entry: dict, overrides: Mapping[str, Any]) -> Config:

@@ -1,5 +1,6 @@
 """The folder of a sweep: it keeps every run as it was asked for, and goes on with nothing else."""
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +73,7 @@ def go_on(folder: Path, overrides: dict[str, Any], announce: Callable[[str], Non
                 "leave them, or begin another sweep"
             )
     if runs != kept.runs:
-        kept = _moved(folder, kept, Sweep(runs, kept.evaluate), announce)
+        kept = _moved(folder, kept, dataclasses.replace(kept, runs=runs), announce)
     return kept
 
 
@@ -104,4 +105,7 @@ def _difference(kept: Sweep, asked: Sweep) -> str:
     for name, config in kept.runs.items():
         if difference := differences(config, asked.runs[name]):
             return f"{name}: {difference}"
-    return "" if kept.evaluate == asked.evaluate else f"evaluate: {kept.evaluate} -> {asked.evaluate}"
+    for key in ("evaluate", "extractor"):
+        if getattr(kept, key) != getattr(asked, key):
+            return f"{key}: {getattr(kept, key)} -> {getattr(asked, key)}"
+    return ""

@@ -214,7 +214,7 @@ def test_a_resume_from_another_folder_finds_the_data(stopped, tmp_path, monkeypa
 def test_a_resume_reads_no_recipe_again(stopped, tmp_path):
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("base: mlp\nbatch_size: 24\n")
-    runs = [{"name": "plain"}, {"name": "hinge", "config": "mine.yaml"}]
+    runs = [{"name": "plain"}, {"name": "hinge", "config": "mine.yaml", "set": {"seed": 2}}]
     first = stopped(write(tmp_path / "two.yaml", base="mine.yaml", set=None, runs=runs), "--out", tmp_path / "out")
     recipe.unlink()
     assert first["plain"].batch_size == 24
@@ -288,7 +288,11 @@ def test_a_folder_that_does_not_tell_its_runs_is_refused(command, stopped, tmp_p
         ({"set": SHORT | {"steps": 9}}, (), "(plain: steps: 4 -> 9)"),
         ({}, ("--seed", "6"), "(plain: seed: 5 -> 6)"),
         ({"evaluate": 50}, (), "(evaluate: None -> 50)"),
-        ({"runs": [{"name": "plain"}, {"name": "wide"}]}, (), "(runs: plain, hinge -> plain, wide)"),
+        (
+            {"runs": [{"name": "plain"}, {"name": "wide", "set": {"steps": 9}}]},
+            (),
+            "(runs: plain, hinge -> plain, wide)",
+        ),
     ],
 )
 def test_another_sweeps_folder_is_refused(stopped, command, tmp_path, changes, words, message):
@@ -328,6 +332,9 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_trained(command, tmp_
         ({"runs": [{"name": "a"}, "b"]}, "run 2: expected keys and values"),
         ({"base": None}, "name a recipe with config:"),
         ({"evaluate": True}, "evaluate: True is no number"),
+        ({"evaluate": 50, "extractor": "inception"}, "extractor: unknown name 'inception'; known: auto, cnn, turns"),
+        ({"extractor": "turns"}, "extractor: goes with evaluate"),
+        ({"runs": [{"name": "a"}, {"name": "b"}]}, "a and b would be the same run"),
         ({"evaluate": 3}, "evaluate: 3 is no number"),
         ({"set": [1]}, "set: expected keys and values"),
         ({"repeat": 3}, "unknown name 'repeat'"),
@@ -352,8 +359,8 @@ def test_wrong_words_end_with_one_line(command, words):
 
 
 def test_nested_and_dotted_settings_change_the_same(tmp_path):
-    nested = read_sweep(write(tmp_path / "a.yaml", set={"objective": {"loss": "hinge"}}), {})
-    dotted = read_sweep(write(tmp_path / "b.yaml", set={"objective.loss": "hinge"}), {})
+    nested = read_sweep(write(tmp_path / "a.yaml", set={"objective": {"loss": "least_squares"}}), {})
+    dotted = read_sweep(write(tmp_path / "b.yaml", set={"objective.loss": "least_squares"}), {})
     assert nested == dotted
 
 
@@ -386,19 +393,24 @@ def test_the_examples_are_sweeps_and_no_recipes():
         assert path.stem not in recipe_names()
 
 
+def test_a_seed_for_all_runs_makes_no_three_of_one():
+    with pytest.raises(UserError, match="seed-1 and seed-2 would be the same run: settings of the command line"):
+        read_sweep(config_folder() / "sweeps" / "seeds.yaml", {"seed": 7})
+
+
 def test_its_evaluations_are_kept(as_swept, digits_folder, tmp_path, monkeypatch):
-    def evaluate(folder, num, data, announce, **device):
+    def evaluate(folder, num, extractor, data, announce, **device):
         (folder / "evaluation").mkdir()
         name = RunFolder(folder).generator_file().stem
         (folder / "evaluation" / f"{name}-x.json").write_text(json.dumps({"num": num}))
-        seen.append(folder.name)
+        seen.append((folder.name, num, extractor))
 
-    seen: list[str] = []
+    seen: list[tuple] = []
     monkeypatch.setattr(as_swept, "evaluate", evaluate)
     common = {"overrides": {"data.folder": str(digits_folder)}, "device": "cpu", "announce": lambda line: None}
-    as_swept.sweep(write(tmp_path / "two.yaml", evaluate=50), out=tmp_path / "out", **common)
+    as_swept.sweep(write(tmp_path / "two.yaml", evaluate=50, extractor="turns"), out=tmp_path / "out", **common)
     as_swept.sweep(None, out=tmp_path / "out", **common)
-    assert seen == ["plain", "hinge"]
+    assert seen == [("plain", 50, "turns"), ("hinge", 50, "turns")]
 
 
 def test_the_file_is_checked_for_size_and_depth(tmp_path):
