@@ -1,6 +1,5 @@
 """Choosing the device, with trials of our own in place of a real Ascend."""
 
-import ast
 import os
 import platform
 import subprocess
@@ -10,13 +9,11 @@ import types
 from pathlib import Path
 from unittest import mock
 
-import packaging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ms_gan.device import DeviceChoice, activate, choose_device, cpu_settings, describe_machine, probe, settings
-from ms_gan.device.requirements import is_supported, read_requirements
 from ms_gan.errors import UserError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -271,16 +268,6 @@ def test_trial_with_a_mindspore_that_is_too_old_says_so(with_npu):
     assert choose("auto")[0].reason.endswith("(this MindSpore is too old)")
 
 
-@pytest.mark.parametrize("file", ["ms_gan/__init__.py", "scripts/modelarts_train.py"])
-def test_python_without_wheels_is_one_line_and_status_2(file):
-    text = (REPOSITORY / file).read_text()
-    ast.parse(text, feature_version=(3, 7))
-    program = f"import runpy, sys; sys.version_info = (3, 9, 18); runpy.run_path({file!r}, run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "needs Python 3.10, 3.11 or 3.12" in done.stderr
-
-
 def test_machine_is_described_where_nothing_is_installed():
     program = "from ms_gan.device import *; d = describe_machine(); print(d['mindspore'], d['numpy'], d['cores'] > 0)"
     done = subprocess.run([sys.executable, "-S", "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
@@ -295,36 +282,6 @@ def test_machine_has_versions_and_the_version_of_cann(tmp_path):
     machine = describe_machine()
     assert machine["cann"] == "8.3.RC1"
     assert machine["numpy"].startswith("1.")
-
-
-@pytest.mark.parametrize(
-    ("package", "version", "wanted"),
-    [("numpy", "2.1.0", "numpy>=1.24,<2"), ("mindspore", "2.6.0", "mindspore>=2.7.1")],
-)
-def test_version_that_cannot_work_in_a_respected_environment_is_one_line_and_status_2(
-    tmp_path, package, version, wanted
-):
-    info = tmp_path / f"{package}-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
-    (info / "top_level.txt").write_text(f"{package}\n")
-    (tmp_path / f"{package}.py").touch()
-    (tmp_path / "packaging").symlink_to(Path(packaging.__file__).parent)
-    program = [sys.executable, "-S", str(REPOSITORY / "ms_gan/device/requirements.py"), "requirements.txt"]
-    environment = {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, env=environment)
-    assert done.returncode == 2
-    assert f"pip install '{wanted}" in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-def test_requirements_file_is_read_as_pip_reads_it():
-    listed = {entry.package: entry for entry in read_requirements(REPOSITORY / "requirements.txt")}
-    assert str(listed["mindspore"]) == "mindspore>=2.7.1,<2.11"
-    assert listed["opencv-python"].module == "cv2"
-    assert is_supported("2.7.1.post1", listed["mindspore"].bounds)
-    assert not is_supported("2.6.0", listed["mindspore"].bounds)
-    assert not is_supported("2.0.1", listed["numpy"].bounds)
 
 
 @given(st.text())

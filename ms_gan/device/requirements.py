@@ -83,18 +83,21 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def is_supported(version: str, bounds: str) -> bool:
-    """Tell whether `version` lies within `bounds` (true where neither packaging nor pip can judge it, or no rule)."""
+    """Tell whether `version` lies within `bounds` (true where neither packaging nor pip can judge it)."""
     try:
-        from packaging.specifiers import SpecifierSet
+        from packaging import specifiers
+        from packaging import version as versions
     except ImportError:
         try:
-            from pip._vendor.packaging.specifiers import SpecifierSet
+            from pip._vendor.packaging import specifiers
+            from pip._vendor.packaging import version as versions
         except ImportError:
             return True
     try:
-        return SpecifierSet(bounds).contains(version, prereleases=True)
-    except ValueError:
+        found = versions.Version(version)
+    except versions.InvalidVersion:
         return True
+    return specifiers.SpecifierSet(bounds).contains(found, prereleases=True)
 
 
 def refusal(requirement: Requirement, version: str) -> str | None:
