@@ -12,7 +12,7 @@ from pathlib import Path
 from ms_gan.config import Config, load_config
 from ms_gan.device import activate, choose_device
 from ms_gan.device.probe import condense, died, run_limited
-from ms_gan.device.settings import user_environment
+from ms_gan.device.settings import user_environment, with_package
 from ms_gan.errors import UserError
 
 # The last graph before MindSpore makes it fit a device, with everything that differentiation and optimizers add.
@@ -46,9 +46,7 @@ def graphs_of_steps(recipe: Path, folder: Path, layers: str) -> dict[str, str]:
         If the steps cannot be compiled or MindSpore leaves no graphs.
     """
     wishes = {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_SAVE_GRAPHS_PATH": str(folder), "MS_DEV_DUMP_IR_PASSES": _LAST}
-    root = str(Path(__file__).parents[2])
-    environment = user_environment() | wishes
-    environment["PYTHONPATH"] = ":".join(filter(None, (root, environment.get("PYTHONPATH"))))
+    environment = with_package(user_environment() | wishes)
     command = [sys.executable, "-m", "ms_gan.commands.audit_graphs", str(recipe), layers]
     _, errors, status = run_limited(command, environment, _SECONDS)
     if status != 0:
@@ -83,7 +81,7 @@ def compile_steps(config: Config, layers: str) -> None:
 
     from ms_gan.data.images import ImageSet
     from ms_gan.data.stream import BatchStream
-    from ms_gan.networks import ImageShape
+    from ms_gan.networks.configured import image_shape
     from ms_gan.networks.kit import plain_layers
     from ms_gan.training.loop import d_inputs, g_inputs
     from ms_gan.training.plan import updates_jointly
@@ -91,8 +89,7 @@ def compile_steps(config: Config, layers: str) -> None:
     from ms_gan.training.setup import build_players
     from ms_gan.training.steps import build_steps
 
-    colour = config.data.prefer == "cifar10"
-    image = ImageShape(config.data.channels or (3 if colour else 1), config.data.size or (32 if colour else 28))
+    image = image_shape(config)
     with plain_layers() if layers == "native" else contextlib.nullcontext():
         players = build_players(config, image)
     # What `prepare_steps` compiles; its check of the penalty would leave graphs of its own.

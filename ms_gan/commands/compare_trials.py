@@ -1,7 +1,6 @@
 """The runs of `ms-gan compare`, each in a process of its own."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ms_gan.device import cpu_settings
-from ms_gan.device.settings import SYNONYMS, user_environment
+from ms_gan.device.settings import SYNONYMS, user_environment, with_package
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.history import read_history
@@ -66,11 +65,9 @@ def stock_environment() -> dict[str, str]:
 
 
 def _run(title: str, words: Sequence[str], environment: dict[str, str]) -> None:
-    root = str(Path(__file__).parents[2])
-    paths = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
     done = subprocess.run(
         [sys.executable, *words],
-        env=environment | {"PYTHONPATH": paths},
+        env=with_package(environment),
         capture_output=True,
         text=True,
         check=False,

@@ -65,10 +65,9 @@ def export(
         hold, or the pictures differ by more than `TOLERANCE`; then nothing was written.
     """
     out = check_export(kind, out)
-    from ms_gan.commands.summary import image_shape
     from ms_gan.exported.layers import arrays
     from ms_gan.exported.writing import Trained, write_exported
-    from ms_gan.networks.configured import latent_length
+    from ms_gan.networks.configured import image_shape, latent_length
     from ms_gan.networks.kit import plain_layers
 
     path, _ = find_generator(source, config)

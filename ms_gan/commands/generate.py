@@ -42,8 +42,7 @@ def load_generator(source: str | Path, config: str | None = None):
     UserError
         If there is no checkpoint, or it is of another network.
     """
-    from ms_gan.commands.summary import image_shape
-    from ms_gan.networks.configured import generator_of
+    from ms_gan.networks.configured import generator_of, image_shape
     from ms_gan.runs.checkpoints import load_network
 
     path, settings = find_generator(source, config)

@@ -6,17 +6,10 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from ms_gan.config import Config
-from ms_gan.networks import ImageShape
-from ms_gan.networks.configured import discriminator_of, generator_of, latent_length
+from ms_gan.networks.configured import discriminator_of, generator_of, image_shape, latent_length
 
 # Layers of a kit that only move numbers between layouts.
 _LAYOUT = ("FromLatents", "FromImages", "ToImages", "ToLogits")
-
-
-def image_shape(config: Config) -> ImageShape:
-    """Return the image shape of a configuration; where it leaves it to the data, that of the preferred data set."""
-    cifar = config.data.prefer == "cifar10"
-    return ImageShape(config.data.channels or (3 if cifar else 1), config.data.size or (32 if cifar else 28))
 
 
 def summary(config: Config) -> str:

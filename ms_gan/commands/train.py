@@ -232,7 +232,7 @@ def _draw_real(job: "Job") -> None:
 def dry_run(config: Config) -> str:
     """Return the whole configuration and what a run with it would do and take, without data or device."""
     from ms_gan.commands.disk import describe_disk
-    from ms_gan.commands.summary import image_shape
+    from ms_gan.networks.configured import image_shape
     from ms_gan.pictures.grid import check_grid
 
     check_measures(config)

@@ -25,6 +25,7 @@ from ms_gan.commands.worker import ENDINGS, NODE_VARIABLE, JobForWorkers
 from ms_gan.config import Config, to_mapping
 from ms_gan.device import choose_device
 from ms_gan.device.choice import ID_VARIABLES
+from ms_gan.device.settings import with_package
 from ms_gan.device.team import JOIN_SECONDS
 from ms_gan.errors import Interrupted, UserError, WorkerDied
 from ms_gan.files import write_atomically
@@ -187,10 +188,9 @@ def _environment(launch: Launch) -> Iterator[dict[str, str]]:
         threads = max(1, len(os.sched_getaffinity(0)) // launch.local)
         yield (
             {"OMP_NUM_THREADS": str(threads)}
-            | kept
+            | with_package(kept)
             | {
                 "PATH": f"{folder}:{os.environ.get('PATH', os.defpath)}",
-                "PYTHONPATH": os.pathsep.join(filter(None, (str(_PROGRAM.parents[1]), os.environ.get("PYTHONPATH")))),
                 "PYTHONUNBUFFERED": "1",
                 NODE_VARIABLE: str(launch.node_rank or 0),
             }

@@ -199,11 +199,10 @@ def convert(images: np.ndarray, size: int | None, channels: int | None) -> np.nd
     return images
 
 
-def fit_square(picture: Image.Image, size: int | None) -> Image.Image:
-    """Return the central square of `picture`, resized to `size` x `size` pixels unless `size` is None."""
+def fit_square(picture: Image.Image, size: int) -> Image.Image:
+    """Return the central square of `picture`, resized to `size` x `size` pixels."""
     edge = min(picture.size)
     left, top = (picture.width - edge) // 2, (picture.height - edge) // 2
-    size = size or edge
     if picture.size == (size, size):
         return picture
     square = picture.crop((left, top, left + edge, top + edge))  # first, so that no pixel beside it blends in

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ms_gan.device.probe import condense, died, run_limited
-from ms_gan.device.settings import user_environment
+from ms_gan.device.settings import user_environment, with_package
 from ms_gan.device.stand_in import names_of_cann, write_stand_in
 from ms_gan.errors import UserError
 
@@ -59,9 +59,9 @@ def kernels_on_ascend(operators: Iterable[str]) -> dict[str, str]:
     names = names_of_cann(parts)
     with tempfile.TemporaryDirectory(prefix="ms_gan-plugin-") as folder:
         paths = (folder, library, library / "plugin/ascend", library / "plugin")
-        environment = user_environment() | {"LD_LIBRARY_PATH": ":".join(map(str, paths)), "GLOG_v": "3"}
+        environment = {"LD_LIBRARY_PATH": ":".join(map(str, paths)), "GLOG_v": "3"}
+        environment = with_package(user_environment() | environment)
         command = [sys.executable, "-m", "ms_gan.device.plugin", str(library), *sorted(set(operators))]
-        environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")])
         for _ in range(_TRIES):
             for name in _OF_CANN:
                 write_stand_in(Path(folder) / name, names, parts[0])

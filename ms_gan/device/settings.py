@@ -4,7 +4,9 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 # What ms_gan itself has set: told from the user's own in a second call and in child processes.
 OWN_SETTINGS = "MS_GAN_OWN_SETTINGS"
@@ -94,3 +96,9 @@ def user_environment() -> dict[str, str]:
     """Return a copy of the environment as the user gave it, without ms_gan's own settings."""
     own = own_settings()
     return {name: value for name, value in os.environ.items() if name not in own and name != OWN_SETTINGS}
+
+
+def with_package(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which a Python finds this very package, whatever folder it starts in."""
+    paths = (str(Path(__file__).parents[2]), environment.get("PYTHONPATH"))
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

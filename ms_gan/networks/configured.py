@@ -6,6 +6,12 @@ from ms_gan.config import Config
 from ms_gan.networks.registry import ImageShape, build_discriminator, build_generator
 
 
+def image_shape(config: Config) -> ImageShape:
+    """Return the image shape of a configuration; where it leaves it to the data, that of the preferred data set."""
+    cifar = config.data.prefer == "cifar10"
+    return ImageShape(config.data.channels or (3 if cifar else 1), config.data.size or (32 if cifar else 28))
+
+
 def latent_length(config: Config) -> int:
     """Return the length of what G is given: a latent vector, and behind it the class asked for, if it is asked."""
     return config.latent.size + len(config.class_names)

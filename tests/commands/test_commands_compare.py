@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from ms_gan.commands import compare as compare_module
@@ -12,6 +13,7 @@ from ms_gan.commands.compare_report import agreement, compare_table
 from ms_gan.commands.compare_trials import Trial, stock_environment
 from ms_gan.config import load_config
 from ms_gan.device import DeviceChoice
+from ms_gan.device.settings import with_package
 
 SHORT = ("--steps", 15, "--repeats", 1)
 SMALL = ("--set", "generator.options.widths=[64,128]", "discriminator.options.widths=[64]")
@@ -58,6 +60,12 @@ def test_the_usual_script_gets_none_of_our_settings(monkeypatch):
     found = stock_environment()
     assert not {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MS_DEV_HOST_BLOCKING_RUN"} & set(found)
     assert found["SOMETHING_ELSE"] == "1"
+
+
+def test_a_child_finds_this_package_and_not_what_its_folder_holds():
+    # An empty entry would be the current folder.
+    assert with_package({"A": "b"}) == {"A": "b", "PYTHONPATH": str(ROOT)}
+    assert with_package({"PYTHONPATH": "/x"})["PYTHONPATH"] == f"{ROOT}:/x"
 
 
 @pytest.mark.parametrize("recipe", ["mlp", "dense", "dcgan", "wgan"])
