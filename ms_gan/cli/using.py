@@ -35,7 +35,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("plot", help="draw the curves of a run, or grids of several epochs side by side")
     parser.set_defaults(run=run_plot)
     parser.add_argument("source", metavar="RUN", help="run folder, or a folder with d_loss.txt, d_acc.txt, g_loss.txt")
-    parser.add_argument("--out", metavar="FILE.png", help="RUN/losses.png, or RUN/epochs.png")
+    parser.add_argument("--out", metavar="FILE.png", help="RUN/losses.png, RUN/epochs.png or RUN/scatter.png")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--epochs", type=int, nargs="+", metavar="N", help="grids of these epochs, counted from 0")
     kind.add_argument("--scatter", action="store_true", help="both losses as points, as recipe dense has them")
@@ -198,6 +198,8 @@ def run_plot(options: argparse.Namespace) -> None:
     from ms_gan.commands.show import export_texts, plot, plot_epochs, scatter
     from ms_gan.runs.folder import RunFolder
 
+    if options.texts and options.out:
+        raise UserError(f"--texts {options.texts}: this is where the files go; leave out --out")
     if options.texts:
         written = export_texts(RunFolder.open(options.source), options.texts)
     elif options.epochs:

@@ -61,6 +61,8 @@ def find_generator(source: str | Path, config: str | None = None) -> tuple[Path,
         raise UserError(f"{path}: no such run folder or checkpoint")
     if config:
         return path, load_config(config)
+    if path.suffix.lower() != ".ckpt":
+        raise UserError(f"{path}: is no checkpoint of a generator (Generator*.ckpt); name one, or a run folder")
     home = path.resolve().parent.parent
     if not os.path.isfile(RunFolder(home).config_file):
         raise UserError(f"{path}: lies in no run folder; say with --config which recipe it belongs to")

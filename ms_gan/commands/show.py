@@ -10,7 +10,7 @@ from PIL import Image
 from ms_gan.errors import UserError
 from ms_gan.files import write_atomically
 from ms_gan.pictures.animation import choose_frames, save_gif
-from ms_gan.pictures.curves import read_loss_texts, save_curves, save_scatter
+from ms_gan.pictures.curves import LOSS_TEXTS, read_loss_texts, save_curves, save_scatter
 from ms_gan.pictures.grid import MOST_PIXELS, save_labelled
 from ms_gan.pictures.panels import kind_of
 from ms_gan.runs.folder import RunFolder
@@ -42,7 +42,7 @@ def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
     Path
         The picture.
     """
-    if not isinstance(source, RunFolder) and not os.path.exists(RunFolder(source).config_file):
+    if not isinstance(source, RunFolder) and _holds_texts(source):
         folder = Path(source)
         target = Path(out or folder / "losses.png")
         save_curves(target, read_loss_texts(folder), title=f"Losses in {folder}", kind="gan")
@@ -142,6 +142,12 @@ def read_picture(path: Path) -> np.ndarray:
     return array[:, :, None] if array.ndim == 2 else array
 
 
+def _holds_texts(folder: str | Path) -> bool:
+    """Tell whether a folder is no run, but holds some of recipe dense's text files."""
+    run = os.path.exists(RunFolder(folder).config_file)
+    return not run and any(os.path.exists(Path(folder) / name) for name in LOSS_TEXTS.values())
+
+
 def _column(records: Sequence[dict], key: str, where: Path) -> list[float]:
     """Return one number of every record."""
     if not all(key in record for record in records):
@@ -156,8 +162,7 @@ def _ranges(numbers: Sequence[int]) -> str:
 def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:
     """Draw both losses as points, as recipe dense does; arguments and result as for :func:`plot`, scatter.png."""
     folder = source.path if isinstance(source, RunFolder) else Path(source)
-    run = RunFolder(folder)
-    records = run.history() if os.path.exists(run.config_file) else read_loss_texts(folder)
+    records = read_loss_texts(folder) if _holds_texts(folder) else RunFolder.open(folder).history()
     columns = {key: _column(records, key, folder) for key in ("d_loss", "g_loss", "step")}
     target = Path(out or folder / "scatter.png")
     save_scatter(target, columns["d_loss"], columns["g_loss"], steps=columns["step"])

@@ -12,6 +12,7 @@ from ms_gan.commands.resume import data_digest, merge_resumed, redrawn, stored_c
 from ms_gan.commands.signals import Phase, ending_signals
 from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config, build_config, config_text, load_config
+from ms_gan.config.build import LENGTHS
 from ms_gan.data.stream import generator_for
 from ms_gan.device import choose_device
 from ms_gan.errors import UserError
@@ -172,7 +173,8 @@ def _run_resumed(
         position = state.position
         _mend_description(job, prepared, options, stored)
         if plan.done(position.step, position.seconds):
-            console.line(f"{run.path}: complete after {position.step:,} steps, nothing to do; give a larger --epochs")
+            length = next(key for key in LENGTHS if getattr(config, key) is not None)
+            console.line(f"{run.path}: complete after {position.step:,} steps, nothing to do; give a larger --{length}")
             release(worker)
             if (drawn := redrawn(stored, config)) != stored:
                 console.line("Drawn again, as settings of the pictures have changed")

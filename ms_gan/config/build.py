@@ -207,6 +207,7 @@ def _check(config: Config) -> None:
         raise UserError(f"config ema.decay: {config.ema.decay} is not in [0, 1)")
     for role in ("generator_optimizer", "discriminator_optimizer"):
         _check_optimizer(config, role)
+    _check_schedules(config)
     for role in ("generator", "discriminator"):
         for key, value in getattr(config, role).options.items():
             for entry in value if isinstance(value, list | tuple) else [value]:
@@ -263,8 +264,18 @@ def _check_optimizer(config: Config, role: str) -> None:
         raise UserError(f"config {role}.beta2: must be above 0; of 0 Adam's rounding would leave nothing to divide by")
     if section.clip_norm is not None and config.precision == "fp16":
         raise UserError(f"config {role}.clip_norm: goes with precision: fp32; those of a scaled loss are longer")
-    if section.schedule != "constant" and section.lr_steps is None and config.minutes is not None:
-        raise UserError(f"config {role}.schedule: with minutes, set {role}.lr_steps as well")
+
+
+def _check_schedules(config: Config) -> None:
+    sections = {role: getattr(config, role) for role in ("generator_optimizer", "discriminator_optimizer")}
+    endless = [
+        role for role, section in sections.items() if section.schedule != "constant" and section.lr_steps is None
+    ]
+    if endless and config.minutes is not None:
+        raise UserError(
+            f"config {endless[0]}.schedule: how many steps minutes have is not known; set after how many the rate has "
+            f"fallen, such as --set {' '.join(f'{role}.lr_steps=10000' for role in endless)}"
+        )
 
 
 def _lookup(config: Config, path: str) -> Any:

@@ -52,7 +52,7 @@ def test_any_damage_of_a_grid_is_noticed(tmp_path_factory, grid, place, bit, cut
 
 @pytest.mark.parametrize("draw", [plot, scatter])
 def test_a_folder_whose_name_is_too_long_is_one_line(draw):
-    with pytest.raises(UserError, match="File name too long"):
+    with pytest.raises(UserError, match="x: is no run folder"):
         draw("x" * 300)
 
 

@@ -123,7 +123,11 @@ def test_recipe_round_trip(name):
         ({"ema": {"decay": 1}}, r"config ema.decay: 1.0 is not in \[0, 1\)"),
         (
             {"minutes": 1, "generator_optimizer": {"schedule": "cosine"}},
-            "config generator_optimizer.schedule: with minutes, set generator_optimizer.lr_steps as well",
+            "config generator_optimizer.schedule: .* such as --set generator_optimizer.lr_steps=10000$",
+        ),
+        (
+            {"minutes": 1} | {f"{role}_optimizer": {"schedule": "cosine"} for role in ("generator", "discriminator")},
+            "--set generator_optimizer.lr_steps=10000 discriminator_optimizer.lr_steps=10000$",
         ),
     ],
 )

@@ -93,7 +93,7 @@ def test_complete_run_does_nothing(command, finished, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name not in (".lock", run.name)}
     result = command("train", "--resume", run)
     assert result.status == 0
-    assert "complete after 50 steps, nothing to do" in result.stdout
+    assert "complete after 50 steps, nothing to do; give a larger --steps" in result.stdout
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
