@@ -6,9 +6,9 @@ See docs/best.md.
 """
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ from benchmarks.quality_picture import save_quality
 from benchmarks.report import circumstances, claim, headline, leave, run, table
 from ms_gan.commands.evaluation_source import FEWEST, draw_to_judge, find_source
 from ms_gan.commands.references import RealImages, draw_sample, load_real_images
-from ms_gan.config import config_text
-from ms_gan.config.schema import SamplesConfig, SavingConfig
+from ms_gan.config.difference import apart_from_seed
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.evaluation.extractors import AUTO, Extractor, choose_extractor
@@ -37,7 +36,7 @@ _KINDS = [metric.kind for metric in METRICS if metric.kind not in ("confidence",
 _SEED = 1
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class _Judge:
     """Real images to compare with."""
 
@@ -119,16 +118,10 @@ def _say(line: str) -> None:
 
 
 def _curves(runs: Sequence[RunFolder]) -> dict[str, list[RunFolder]]:
-    """Return the runs of each curve; it is called after their recipe, or the first run's folder if that is not enough.
-
-    Settings that say where data are and what is saved make no other curve.
-    """
+    """Return the runs of each curve, called after their recipe, or the first run's folder if that is not enough."""
     curves: dict[str, list[RunFolder]] = {}
     for folder in runs:
-        config = folder.config()
-        data = dataclasses.replace(config.data, folder=None)
-        alike = dataclasses.replace(config, seed=0, data=data, saving=SavingConfig(), samples=SamplesConfig())
-        curves.setdefault(config_text(alike), []).append(folder)
+        curves.setdefault(apart_from_seed(folder.config()), []).append(folder)
     recipes = [members[0].config().recipe for members in curves.values()]
     names = [
         recipe if recipes.count(recipe) == 1 else members[0].path.name

@@ -1,6 +1,6 @@
 """`ms-gan report`: the page of a run, or one page for several."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ms_gan.errors import UserError
@@ -11,7 +11,9 @@ from ms_gan.runs.folder import RunFolder
 _SEEDS, _FRAMES = (1, 2, 3, 4), 10
 
 
-def report(sources: Sequence[str | Path], out: str | Path | None = None) -> Path:
+def report(
+    sources: Sequence[str | Path], out: str | Path | None = None, announce: Callable[[str], None] = print
+) -> Path:
     """Write the page of one run, or one page that compares several.
 
     Parameters
@@ -20,6 +22,8 @@ def report(sources: Sequence[str | Path], out: str | Path | None = None) -> Path
         Run folders, finished or not.
     out : path-like, optional
         The file; None: report.html in the run folder, or report-<date-time>.html here for several.
+    announce : callable
+        Takes a line for each group of runs that differ only in their seed: mean and range of what ranks them.
 
     Returns
     -------
@@ -38,7 +42,8 @@ def report(sources: Sequence[str | Path], out: str | Path | None = None) -> Path
         raise UserError(f"--out {out}: the page's name must end in .html")
     if len(runs) == 1:
         return write_report(runs[0], out)
-    return write_comparison(runs, out or next(path for path in dated("report", ".html") if not path.exists()))
+    target = out or next(path for path in dated("report", ".html") if not path.exists())
+    return write_comparison(runs, target, announce)
 
 
 def finish_report(run: RunFolder) -> Path:

@@ -87,7 +87,7 @@ def sweep(
     for run in runs:
         draw_walk(run)
         write_report(run)
-    page = write_comparison(runs, folder / "report.html")
+    page = write_comparison(runs, folder / "report.html", announce)
     announce(f"wrote {page}")
     if diverged:
         raise TrainingDiverged(f"{len(diverged)} of {len(plan.runs)} runs diverged: {', '.join(diverged)}; see {page}")

@@ -12,6 +12,7 @@ WIDTH, HEIGHT = 460, 210
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 24
 POINTS = 160  # of a line; more records are averaged to so many, with a band from the lowest to the highest
 COLOURS = 6  # .line-0 to .line-5 of the page's style
+DASHES = 3  # .dash-0 to .dash-2
 
 
 def panels_of(kind: str, measures: Sequence[str]) -> list[Panel]:
@@ -46,29 +47,37 @@ def chart(panel: Panel, records: Sequence[dict]) -> dict[str, object] | None:
         "title": panel.title,
         "reading": panel.reading,
         "notes": notes,
-        "legend": [(number % COLOURS, line.name) for number, line in enumerate(plot.lines)],
+        "legend": [(_look(number), line.name) for number, line in enumerate(plot.lines)],
         "svg": _svg([*_axes(low, high, last, panel.share), *lines], f"{panel.title}, by step"),
     }
 
 
-def overlay(title: str, key: str, runs: Sequence[tuple[str, Sequence[dict]]]) -> dict[str, object] | None:
-    """Return a chart of one number of several runs, averaged; None where fewer than two have it."""
+def overlay(title: str, key: str, runs: Sequence[tuple[int, str, Sequence[dict]]]) -> dict[str, object] | None:
+    """Return a chart of one number of several runs, averaged; None where fewer than two have it.
+
+    A run is its number, by which its line looks the same in every chart, its name and its records.
+    """
     columns = []
-    for name, records in runs:
+    for number, name, records in runs:
         pairs = [(r["step"], r[key]) for r in records if r.get(key) is not None and np.isfinite(r[key])]
         if pairs:
-            columns.append((name, np.array(pairs, float)))
+            columns.append((number, name, np.array(pairs, float)))
     if len(columns) < 2:
         return None
-    low, high = limits(np.concatenate([column[:, 1] for _, column in columns]))
-    last = max(1, max(int(column[-1, 0]) for _, column in columns))
+    low, high = limits(np.concatenate([column[:, 1] for _, _, column in columns]))
+    last = max(1, max(int(column[-1, 0]) for _, _, column in columns))
     lines = [
         _line(column[:, 0] / last, (np.clip(column[:, 1], low, high) - low) / (high - low), number, band=False)
-        for number, (_, column) in enumerate(columns)
+        for number, _, column in columns
     ]
-    legend = [(number % COLOURS, name) for number, (name, _) in enumerate(columns)]
+    legend = [(_look(number), name) for number, name, _ in columns]
     svg = _svg([*_axes(low, high, last, False), *lines], f"{title}, by step")
     return {"title": title, "reading": "", "notes": [], "legend": legend, "svg": svg}
+
+
+def _look(number: int) -> str:
+    """Return the classes of a line: six colours, then the same ones dashed, then dotted."""
+    return f"line-{number % COLOURS} dash-{number // COLOURS % DASHES}"
 
 
 def _svg(parts: Sequence[str], label: str) -> str:
@@ -84,17 +93,17 @@ def _line(across: np.ndarray, up: np.ndarray, number: int, band: bool = True) ->
         return ""
     x = LEFT + across * (WIDTH - LEFT - RIGHT)
     y = TOP + (1 - up) * (HEIGHT - TOP - BOTTOM)
-    colour = number % COLOURS
+    look = _look(number)
     if len(x) == 1:
-        return f'<circle class="dot line-{colour}" cx="{x[0]:.1f}" cy="{y[0]:.1f}" r="3"/>'
+        return f'<circle class="dot {look}" cx="{x[0]:.1f}" cy="{y[0]:.1f}" r="3"/>'
     groups = np.array_split(np.arange(len(x)), min(POINTS, len(x)))
     middle = _points([(x[g].mean(), y[g].mean()) for g in groups])
-    drawn = f'<polyline class="line line-{colour}" points="{middle}"/>'
+    drawn = f'<polyline class="line {look}" points="{middle}"/>'
     if not band or len(groups) == len(x):
         return drawn
     above = [(x[g].mean(), y[g].min()) for g in groups]
     below = [(x[g].mean(), y[g].max()) for g in reversed(groups)]
-    return f'<polygon class="band line-{colour}" points="{_points(above + below)}"/>{drawn}'
+    return f'<polygon class="band {look}" points="{_points(above + below)}"/>{drawn}'
 
 
 def _points(pairs: Sequence[tuple[float, float]]) -> str:

@@ -2,18 +2,18 @@
 
 import itertools
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ms_gan.config import Config, config_text, to_mapping
-from ms_gan.errors import UserError
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.pictures.panels import Kind, kind_of
+from ms_gan.report.evaluations import read_evaluations
 from ms_gan.report.health import Story
 from ms_gan.runs.folder import RunFolder
-from ms_gan.runs.sealed import file_digest, read_sealed
+from ms_gan.runs.sealed import file_digest
 from ms_gan.runs.starts import changes, starts_of
 from ms_gan.training.plan import Plan
 from ms_gan.training.watch import find_warnings
@@ -24,26 +24,28 @@ class Gathered:
     """A run as it lies in its folder."""
 
     run: RunFolder
+    name: str
+    """What it is called on the page."""
     config: Config
     plan: Plan
     environment: Mapping[str, Any]
     records: list[dict[str, float]]
     evaluations: list[dict[str, Any]]
-    """From the oldest checkpoint to the newest; of one checkpoint, the one on most images is the last."""
+    """From the oldest checkpoint to the newest, see :func:`ms_gan.report.evaluations.read_evaluations`."""
     pictures: Mapping[str, Path]
     """Of the newest evaluation: `first` and `closest`, generated images over the nearest training image of each."""
     notes: list[str]
     """What could not be read."""
 
     @property
-    def name(self) -> str:
-        """Name of the folder."""
-        return self.run.path.resolve().name
-
-    @property
     def title(self) -> str:
         """What was trained, in a line."""
         return self.config.title or self.config.recipe
+
+    @property
+    def data_digest(self) -> str | None:
+        """SHA-256 of the training images, as far as it is known."""
+        return _mapping(self.environment.get("data")).get("sha256")
 
     @property
     def kind(self) -> Kind:
@@ -78,8 +80,8 @@ class Gathered:
         )
 
 
-def gather(run: RunFolder) -> Gathered:
-    """Read a run folder.
+def gather(run: RunFolder, name: str | None = None) -> Gathered:
+    """Read a run folder; it is called `name`, or after its folder.
 
     Raises
     ------
@@ -88,16 +90,26 @@ def gather(run: RunFolder) -> Gathered:
     """
     environment = run.environment()
     records = run.history() if run.history_file.exists() else []
-    evaluations, notes = _evaluations(run)
+    evaluations, notes = read_evaluations(run)
     pictures = {}
     if evaluations:
-        stem = evaluations[-1].pop("stem")
+        stem = evaluations[-1]["stem"]
         found = {kind: run.evaluations / f"{stem}-{kind}.png" for kind in ("first", "closest")}
         pictures = {kind: path for kind, path in found.items() if path.is_file()}
     config = run.config()
-    return Gathered(
-        run, config, Plan(config, run.steps_per_epoch()), environment, records, evaluations, pictures, notes
-    )
+    name = name or run.path.resolve().name
+    plan = Plan(config, run.steps_per_epoch())
+    return Gathered(run, name, config, plan, environment, records, evaluations, pictures, notes)
+
+
+def telling_names(runs: Sequence[RunFolder]) -> list[str]:
+    """Return for each run the shortest end of its path that no other one's path has."""
+    paths = [run.path.resolve().parts for run in runs]
+    names = []
+    for parts in paths:
+        count = next(n for n in range(1, len(parts) + 1) if sum(other[-n:] == parts[-n:] for other in paths) == 1)
+        names.append(str(Path(*parts[-count:])))
+    return names
 
 
 def commands(gathered: Gathered) -> list[tuple[str, str]]:
@@ -164,7 +176,7 @@ def _resumed(environment: Mapping[str, Any]) -> str:
 def hashes(gathered: Gathered) -> list[tuple[str, str]]:
     """Return the SHA-256 of the data, the configuration and the newest networks."""
     run = gathered.run
-    told = [("data (training images)", str(_mapping(gathered.environment.get("data")).get("sha256")))]
+    told = [("data (training images)", str(gathered.data_digest))]
     files = [run.config_file]
     index = run.network_index()
     if index:
@@ -176,29 +188,6 @@ def hashes(gathered: Gathered) -> list[tuple[str, str]]:
 def settings(gathered: Gathered) -> str:
     """Return the whole configuration as text."""
     return config_text(gathered.config)
-
-
-def _evaluations(run: RunFolder) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the evaluations in a run folder and notes on those that cannot be read."""
-    found, notes = [], []
-    for path in sorted(run.evaluations.glob("*.json")):
-        try:
-            result = read_sealed(path) | {"stem": path.stem}
-            _check(result)
-            found.append(result)
-        except (UserError, KeyError, TypeError, ValueError) as error:
-            notes.append(f"{path.name} cannot be read and is left out ({error}).")
-    found.sort(key=lambda result: (result["source"].get("step") or 0, result["protocol"]["generated"], result["date"]))
-    for result in found[:-1]:
-        del result["stem"]
-    return found, notes
-
-
-def _check(result: dict[str, Any]) -> None:
-    """Raise KeyError or TypeError where an evaluation is none."""
-    _ = result["protocol"]["extractor"], int(result["protocol"]["generated"]), str(result["date"]), result["source"].get
-    for metric in result["metrics"]:
-        _ = [metric[key] for key in ("name", "kind", "title", "value", "floor", "low", "high", "better", "reading")]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

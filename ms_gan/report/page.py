@@ -1,6 +1,6 @@
 """The page itself: a template filled with what was gathered."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from ms_gan.config.build import flatten
 from ms_gan.evaluation.results import interval, number
 from ms_gan.files import write_atomically
 from ms_gan.report import embedding, gather
-from ms_gan.report.charts import chart, overlay, panels_of
+from ms_gan.report.charts import chart, panels_of
 from ms_gan.report.gather import Gathered
+from ms_gan.report.overlays import overlays
 from ms_gan.report.ranking import rank
 from ms_gan.report.rules import findings
 from ms_gan.runs.folder import RunFolder
@@ -49,14 +50,21 @@ def write_report(run: RunFolder, out: str | Path | None = None) -> Path:
     return target
 
 
-def write_comparison(runs: Sequence[RunFolder], out: str | Path) -> Path:
-    """Write one page for several runs: a ranking, their pictures and curves side by side, then each run."""
-    gathered = [gather.gather(run) for run in runs]
+def write_comparison(runs: Sequence[RunFolder], out: str | Path, announce: Callable[[str], None]) -> Path:
+    """Write one page for several runs: a ranking, their pictures and curves side by side, then each run.
+
+    Runs that differ only in their seed are summed up in a row, which `announce` gets as a line too.
+    """
+    names = gather.telling_names(runs)
+    gathered = [gather.gather(run, name) for run, name in zip(runs, names, strict=True)]
     sections = [_section(one, embedding.MOST_BYTES // len(runs)) for one in gathered]
+    ranking = rank(gathered)
+    for line in ranking.lines():
+        announce(line)
     together = {
-        "ranking": rank(gathered),
+        "ranking": ranking,
         "differences": _differences(gathered),
-        "charts": _overlays(gathered),
+        "charts": overlays(gathered),
     }
     write_atomically(Path(out), _render(f"{len(runs)} runs side by side", sections, together))
     return Path(out)
@@ -87,7 +95,6 @@ def _section(gathered: Gathered, most_bytes: int) -> dict[str, Any]:
     charts = [chart(panel, records) for panel in panels_of(gathered.kind, measures)] if records else []
     return {
         "name": gathered.name,
-        "slug": "".join(letter if letter.isalnum() else "-" for letter in gathered.name),
         "title": gathered.title,
         "source": gathered.config.source,
         "summary": _summary(gathered),
@@ -153,19 +160,6 @@ def _differences(runs: Sequence[Gathered]) -> list[tuple[str, list[str]]]:
     aside = ("title", "source", "reading", "recipe")
     rows = [(key, [_told(values.get(key)) for values in flat]) for key in keys if key not in aside]
     return [row for row in rows if len(set(row[1])) > 1]
-
-
-def _overlays(runs: Sequence[Gathered]) -> list[dict[str, Any]]:
-    """Return charts that hold a line of every run."""
-    keys = {
-        "g_loss": "Loss of G",
-        "d_loss": "Loss of D",
-        "distance": "Estimated distance",
-        "margin": "Margin of D",
-    }
-    keys |= {key: key.replace("_", " ").capitalize() for one in runs for key in one.measures}
-    charts = [overlay(title, key, [(one.name, one.records) for one in runs]) for key, title in keys.items()]
-    return [one for one in charts if one]
 
 
 def _told(value: Any) -> str:

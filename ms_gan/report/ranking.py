@@ -1,10 +1,14 @@
 """Which of several runs is the best, where that can be said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from ms_gan.evaluation.results import number, protocol_key
+import numpy as np
+
+from ms_gan.config.difference import apart_from_seed
+from ms_gan.evaluation.results import number
+from ms_gan.report.evaluations import newest_generator, under_one_protocol
 from ms_gan.report.gather import Gathered
 
 SHOWN = ("fid", "kid", "precision", "recall", "density", "coverage", "classes", "copies", "swd")
@@ -17,6 +21,22 @@ class Cell:
     text: str
     best: bool = False
     """Whether no other run's is better beyond its interval."""
+    spread: str = ""
+    """Of several seeds, whose mean it is: the lowest to the highest."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run, several seeds of one, or the real images."""
+
+    kind: Literal["run", "seeds", "real"]
+    place: int | None
+    """None: not ranked."""
+    name: str
+    where: str
+    """Its checkpoint or step; empty but for a run."""
+    cells: list[Cell]
+    """One for each column."""
 
 
 @dataclass
@@ -24,78 +44,155 @@ class Ranking:
     """A table of runs, the best first."""
 
     columns: list[str]
-    rows: list[tuple[int | None, str, list[Cell]]] = field(default_factory=list)
-    """Place (None: not ranked), name, and a cell for each column."""
+    """Names of the numbers."""
+    where: str = ""
+    """What stands before them in the rows of runs."""
+    rows: list[Row] = field(default_factory=list)
     explained: str = ""
+
+    def lines(self) -> list[str]:
+        """Return the rows of several seeds as text."""
+        return [
+            f"{row.name}: "
+            + ", ".join(
+                f"{name} {cell.text} ({cell.spread})" for name, cell in zip(self.columns, row.cells, strict=True)
+            )
+            for row in self.rows
+            if row.kind == "seeds"
+        ]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What one run is ranked by."""
+
+    run: Gathered
+    step: int | None
+    where: str
+    """Its checkpoint or step, in words."""
+    badness: float
+    values: list[float]
+    best: list[bool]
 
 
 def rank(runs: Sequence[Gathered]) -> Ranking:
     """Rank runs by their evaluations, or else by the cheap measures of their histories.
 
-    Evaluations count only where all of them share one protocol: the same numbers of images, the same extractor, the
-    same real images, the same seed. Histories count only where all were measured against the same data.
+    Evaluations count only under a protocol that all runs share: the same numbers of images, the same extractor, the
+    same real images, the same seed; those of the newest generators, where there are any. Histories count only where
+    all were measured against the same data.
     """
-    newest = [gathered.evaluations[-1] if gathered.evaluations else None for gathered in runs]
-    missing = [gathered.name for gathered, result in zip(runs, newest, strict=True) if result is None]
+    missing = [gathered.name for gathered in runs if not gathered.evaluations]
     if missing and len(missing) < len(runs):
         return _by_history(runs, f"No ranking by evaluation: not evaluated yet: {', '.join(missing)}.")
     if missing:
         return _by_history(runs, "No run has been evaluated yet (ms-gan evaluate RUN).")
-    if len({protocol_key(result) for result in newest}) > 1:
+    newest = [newest_generator(gathered.run) for gathered in runs]
+    chosen = under_one_protocol([gathered.evaluations for gathered in runs], newest)
+    if chosen is None:
         return _by_history(
             runs,
-            "No ranking by evaluation: the runs were evaluated under different protocols, so their numbers differ.",
+            "No ranking by evaluation: the runs were evaluated under different protocols (number of images, extractor, "
+            "real images or seed) and share none, so their numbers cannot be compared.",
         )
-    return _by_evaluation(runs, newest)
+    return _by_evaluation(runs, chosen, newest)
 
 
-def _by_evaluation(runs: Sequence[Gathered], newest: Sequence[dict[str, Any]]) -> Ranking:
-    tables = [{metric["kind"]: metric for metric in result["metrics"]} for result in newest]
+def _by_evaluation(
+    runs: Sequence[Gathered], chosen: Sequence[Mapping[str, Any]], newest: Sequence[str | None]
+) -> Ranking:
+    tables = [{metric["kind"]: metric for metric in result["metrics"]} for result in chosen]
     kinds = [kind for kind in SHOWN if all(table.get(kind, {}).get("value") is not None for table in tables)]
     leading = next((kind for kind in kinds if kind in ("fid", "kid", "swd")), None)
     if leading is None:
         return _by_history(runs, "No ranking by evaluation: there is no distance that every run has.")
     best = {kind: _best_of([table[kind] for table in tables]) for kind in kinds}
-    order = sorted(range(len(runs)), key=lambda place: _badness(tables[place][leading]))
-    ranking = Ranking([tables[0][kind]["name"] for kind in kinds])
-    for place in order:
-        cells = [Cell(number(tables[place][kind]["value"]), place in best[kind]) for kind in kinds]
-        ranking.rows.append((len(ranking.rows) + 1, runs[place].name, cells))
+    entries, aside = [], ""
+    for place, (gathered, result, table) in enumerate(zip(runs, chosen, tables, strict=True)):
+        source = result["source"]
+        step = source.get("step")
+        where = f"{source['file']} ({step:,})" if step else source["file"]
+        values = [table[kind]["value"] for kind in kinds]
+        bold = [place in best[kind] for kind in kinds]
+        entries.append(_Entry(gathered, step, where, _badness(table[leading]), values, bold))
+        if newest[place] not in (None, source["file"]):
+            aside += (
+                f" Run {gathered.name} counts by {source['file']}, because its newest generator, {newest[place]}, was "
+                "not evaluated in this way."
+            )
+    ranking = _table(entries, "checkpoint (step)", [tables[0][kind]["name"] for kind in kinds])
     floor = [Cell(number(tables[0][kind]["floor"])) for kind in kinds]
-    ranking.rows.append((None, "real images", floor))
+    ranking.rows.append(Row("real", None, "real images", "", floor))
     ranking.explained = (
         f"Ordered by {tables[0][leading]['name']}. Bold: the best, and every run whose 95 % interval meets that of the "
-        "best one; between those the order is chance."
+        "best one; between those the order is chance. The intervals are about the images drawn, not about training "
+        "again: another seed of one recipe can differ by more, so trust a difference only if several seeds of each "
+        f"show it.{aside}"
     )
     return ranking
 
 
 def _by_history(runs: Sequence[Gathered], reason: str) -> Ranking:
-    measured = [key for key in runs[0].measures if all(key in gathered.measures for gathered in runs)]
-    ways = {(g.environment["data"]["sha256"], g.config.evaluation.images, g.config.samples.seed) for g in runs}
-    if not measured or len(ways) > 1:
+    ways = {(gathered.data_digest, gathered.config.evaluation.images) for gathered in runs}
+    columns = {key: [gathered.story().column(key) for gathered in runs] for key in runs[0].measures}
+    key = next((key for key, found in columns.items() if all(len(values) for _, values in found)), None)
+    if key is None or len(ways) > 1:
         reason += " Nor do all histories hold the same cheap measure of the same data (--evaluate-every N)."
-        return Ranking([], [(None, gathered.name, []) for gathered in runs], reason)
-    key = measured[0]
+        return Ranking([], explained=reason)
     sign = 1 if runs[0].measures[key] else -1
-    found = []
-    for gathered in runs:
-        _, values = gathered.story().column(key)
-        best = min(values, key=lambda value: sign * value)
-        found.append((sign * best, gathered.name, best, values[-1]))
+    ends = [sign * float(values[-1]) for _, values in columns[key]]
+    entries = [
+        _Entry(
+            gathered,
+            int(steps[-1]),
+            f"{steps[-1]:,}",
+            end,
+            [float(values[-1]), sign * float((sign * values).min())],
+            [end == min(ends), False],
+        )
+        for gathered, (steps, values), end in zip(runs, columns[key], ends, strict=True)
+    ]
     name = key.replace("_", " ")
-    ranking = Ranking([f"{name}, best", f"{name}, at the end"])
-    for place, (_, run, best, end) in enumerate(sorted(found), 1):
-        ranking.rows.append((place, run, [Cell(number(best), place == 1), Cell(number(end))]))
-    ranking.explained = f"{reason} Ordered by the best {name} of the history, which has no interval."
+    ranking = _table(entries, "last measured at step", [f"{name}, there", f"{name}, best"])
+    ranking.explained = (
+        f"{reason} Ordered by the last {name} of the history, which has no interval. The best on the way "
+        "does not count: a run that is measured more often finds a better one."
+    )
     return ranking
+
+
+def _table(entries: Sequence[_Entry], where: str, columns: list[str]) -> Ranking:
+    """Return the runs in their order, then each group of runs that differ only in their seed."""
+    ranking = Ranking(columns, where)
+    for entry in sorted(entries, key=lambda entry: entry.badness):
+        place = 1 + sum(other.badness < entry.badness for other in entries)
+        numbers = [Cell(number(value), best) for value, best in zip(entry.values, entry.best, strict=True)]
+        ranking.rows.append(Row("run", place, entry.run.name, entry.where, numbers))
+    groups: dict[tuple, dict[int, _Entry]] = {}
+    for entry in entries:
+        alike = apart_from_seed(entry.run.config), entry.run.data_digest, entry.step
+        # A second run of one seed tells nothing of chance.
+        groups.setdefault(alike, {}).setdefault(entry.run.config.seed, entry)
+    for group in groups.values():
+        if len(group) > 1:
+            names = ", ".join(entry.run.name for entry in group.values())
+            columns_of = zip(*(entry.values for entry in group.values()), strict=True)
+            cells = [_several(values) for values in columns_of]
+            ranking.rows.append(
+                Row("seeds", None, f"Mean (lowest to highest) of {len(group)} seeds: {names}", "", cells)
+            )
+    return ranking
+
+
+def _several(values: Sequence[float]) -> Cell:
+    return Cell(number(float(np.mean(values))), spread=f"{number(min(values))} to {number(max(values))}")
 
 
 def _best_of(metrics: Sequence[dict[str, Any]]) -> set[int]:
     """Return the places whose interval meets that of the best one."""
     order = sorted(range(len(metrics)), key=lambda place: _badness(metrics[place]))
     best = metrics[order[0]]
-    return {place for place in range(len(metrics)) if place == order[0] or _meet(metrics[place], best)}
+    return {place for place, metric in enumerate(metrics) if _badness(metric) == _badness(best) or _meet(metric, best)}
 
 
 def _badness(metric: dict[str, Any]) -> float:

@@ -5,96 +5,27 @@ import json
 import os
 import re
 import shutil
-from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
+from report_pages import read, result
 from run_folders import copy_run
 
-from ms_gan.commands.report import report
 from ms_gan.config.schema import ObjectiveConfig
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.pictures.panels import PANELS
-from ms_gan.report import embedding, write_comparison, write_report
+from ms_gan.report import embedding, write_report
 from ms_gan.report.charts import panels_of
 from ms_gan.report.gather import commands, gather
-from ms_gan.report.ranking import rank
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.history import append_record
 from ms_gan.runs.sealed import write_sealed
-
-METRICS = {
-    "fid": ("lower", 12.0, 0.1),
-    "precision": ("higher", 0.6, 0.9),
-    "recall": ("higher", 0.4, 0.9),
-    "copies": ("floor", 0.01, 0.01),
-    "swd": ("lower", 0.2, 0.02),
-}
-
-
-def result(step=50, width=1.0, **changes) -> dict:
-    """Return what `ms-gan evaluate` writes, with other numbers on request."""
-    metrics = []
-    for kind, (better, value, floor) in METRICS.items():
-        value = changes.pop(kind, value)
-        metric = {"kind": kind, "name": f"{kind}10k_cnn", "title": kind, "value": value, "floor": floor}
-        interval = {"low": value - width, "high": value + width, "floor_low": 0.0, "floor_high": 1.0}
-        metrics.append(metric | interval | {"better": better, "reading": "how to read it"})
-    protocol = {
-        "generated": 10_000,
-        "real": 10_000,
-        "extractor": "cnn",
-        "extractor_digest": "d" * 64,
-        "extractor_facts": {"kind": "classifier", "accuracy": 0.995},
-        "reference_sha256": "r" * 64,
-        "unseen": True,
-        "seed": 1,
-        "interval": "95 %",
-    }
-    return {
-        "source": {"file": "Generator.ckpt", "step": step},
-        "protocol": protocol | changes,
-        "notices": [],
-        "metrics": metrics,
-        "classes": {"names": ["0", "1"], "generated": [0.01, 0.99], "real": [0.5, 0.5], "missing": ["0"]},
-        "date": "2026-11-22T12:00:00+00:00",
-    }
 
 
 @pytest.fixture
 def run(finished, tmp_path) -> RunFolder:
     """Give a run that may be written to."""
     return RunFolder(copy_run(finished, tmp_path / "first"))
-
-
-@pytest.fixture
-def pair(run, tmp_path) -> list[RunFolder]:
-    """Give two runs."""
-    return [run, RunFolder(copy_run(run.path, tmp_path / "second"))]
-
-
-class Outside(HTMLParser):
-    """Collects what a page would load, and its visible text."""
-
-    def __init__(self):
-        super().__init__()
-        self.loads: list[str] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag, attributes):
-        for name, value in attributes:
-            if name in ("src", "href", "poster", "data", "srcset", "action") and not value.startswith(("data:", "#")):
-                self.loads.append(f"{tag} {name}={value[:80]}")
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def read(page: Path) -> Outside:
-    parser = Outside()
-    parser.feed(page.read_text(encoding="utf-8"))
-    return parser
 
 
 def test_it_loads_nothing(run):
@@ -195,63 +126,6 @@ def test_frames_fit_their_room(tmp_path):
     assert sum(len(uri) for _, uri in few) < 32_000
     assert few[-1][0] == 8
     assert [index for index, _ in embedding.frames(paths, 1)] == [8]
-
-
-def test_ranking_by_evaluation_marks_those_whose_intervals_meet(pair):
-    third = RunFolder(copy_run(pair[0].path, pair[0].path.parent / "third"))
-    for run, fid in zip((*pair, third), (12.0, 11.5, 20.0), strict=True):
-        write_sealed(run.path / "evaluation" / "x.json", result(fid=fid))
-    found = rank([gather(run) for run in (*pair, third)])
-    assert [(place, name) for place, name, _ in found.rows] == [
-        (1, "second"),
-        (2, "first"),
-        (3, "third"),
-        (None, "real images"),
-    ]
-    assert [cells[0].best for _, _, cells in found.rows[:3]] == [True, True, False]
-    assert [cells[0].text for _, _, cells in found.rows] == ["11.5", "12.0", "20.0", "0.100"]
-
-
-@pytest.mark.parametrize(
-    "change", [{"generated": 1000}, {"extractor_digest": "e" * 64}, {"unseen": False}, {"seed": 2}]
-)
-def test_different_protocols_are_never_ranked(pair, change):
-    for run, differs in zip(pair, ({}, change), strict=True):
-        write_sealed(run.path / "evaluation" / "x.json", result(**differs))
-    found = rank([gather(run) for run in pair])
-    assert all(place is None for place, _, _ in found.rows)
-    assert "different protocols" in found.explained
-
-
-def test_without_evaluations_the_histories_rank(pair):
-    for run, values in zip(pair, ((0.3, 0.2), (0.4, 0.1)), strict=True):
-        for state in run.checkpoints.glob("state-*"):
-            (state / "history.jsonl").unlink(missing_ok=True)
-        records = run.history()[-2:]
-        run.history_file.unlink()
-        for record, value in zip(records, values, strict=True):
-            append_record(run.history_file, {**record, "sliced_wasserstein": value})
-    found = rank([gather(run) for run in pair])
-    assert [(place, name, cells[0].text) for place, name, cells in found.rows] == [
-        (1, "second", "0.100"),
-        (2, "first", "0.200"),
-    ]
-
-
-def test_several_runs_in_one_page(pair, tmp_path):
-    page = write_comparison(pair, tmp_path / "both.html")
-    parser = read(page)
-    assert parser.loads == []
-    text = " ".join(parser.text)
-    assert "2 runs side by side" in text
-    assert "No run has been evaluated yet" in text
-    assert text.count("In plain words") == 2
-
-
-def test_pages_of_the_same_second_have_names_of_their_own(pair, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    paths = [run.path for run in pair]
-    assert report(paths) != report(paths)
 
 
 def test_a_folder_that_is_no_run_is_refused(command, tmp_path):
