@@ -6,15 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from ms_gan.commands.evaluate import evaluate
+from ms_gan.commands.evaluation_source import find_source
+from ms_gan.commands.references import load_real_images
 from ms_gan.commands.report import draw_walk
 from ms_gan.commands.sweep_file import Sweep, read_sweep
 from ms_gan.commands.sweep_folder import begin, go_on
 from ms_gan.commands.train import resume, train
 from ms_gan.errors import TrainingDiverged, UserError
+from ms_gan.evaluation.extractors import version_meant
 from ms_gan.files import new_folder
 from ms_gan.report import write_comparison, write_report
+from ms_gan.report.evaluations import newest_generator, read_evaluations
 from ms_gan.runs.folder import RunFolder
 from ms_gan.training.plan import Plan
+
+_SEED = 1  # of the evaluations
 
 
 @dataclass(frozen=True)
@@ -106,9 +112,23 @@ def _finish(plan: Sweep, name: str, folder: Path, options: _Options) -> None:
     else:
         options.announce("complete")
     run = RunFolder(folder)
-    if plan.evaluate and not list(run.evaluations.glob(f"{run.generator_file().stem}-*.json")):
-        how = {"num": plan.evaluate, "extractor": plan.extractor, "data": data}
+    if plan.evaluate and not _evaluated(run, plan, data):
+        how = {"num": plan.evaluate, "extractor": plan.extractor, "data": data, "seed": _SEED}
         evaluate(folder, announce=options.announce, **how, **options.device)
+
+
+def _evaluated(run: RunFolder, plan: Sweep, data: dict[str, Any]) -> bool:
+    """Tell whether the newest generator was evaluated as `plan` says: others, on fewer images, are not in its stead."""
+    newest = newest_generator(run)
+    found = [result["protocol"] for result in read_evaluations(run)[0] if result["source"]["file"] == newest]
+    if not found:
+        return False
+    real = load_real_images(find_source(run.path, data, None).data, None, lambda line: None, _SEED)
+    # Where there are not as many images as planned, evaluate takes all.
+    count = min(plan.evaluate, len(real.reference.images), len(real.other.images))
+    version = version_meant(plan.extractor, real.train, real.test)
+    wanted = {"generated": count, "reference_sha256": real.reference.sha256, "seed": _SEED}
+    return any(protocol["extractor"].endswith(version) and protocol.items() >= wanted.items() for protocol in found)
 
 
 def _complete(run: RunFolder) -> bool:

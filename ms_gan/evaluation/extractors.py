@@ -95,6 +95,15 @@ def choose_extractor(
     return (_by_turns if wish == TURNS else _by_classes)(train, test, announce, cache)
 
 
+def version_meant(wish: str, train: ImageSet, test: ImageSet | None) -> str:
+    """Return with what the name of the extractor ends that :func:`choose_extractor` returns for one of `CHOICES`."""
+    from ms_gan.evaluation import classifier
+
+    if wish == random_features.VERSION or (wish == AUTO and _no_classifier(train, test)):
+        return random_features.VERSION
+    return turns.VERSION if wish == TURNS else classifier.VERSION
+
+
 def _wrong_size(train: ImageSet) -> str | None:
     """Return why no classifier can be trained on images of this size, or None."""
     size = train.images.shape[2]

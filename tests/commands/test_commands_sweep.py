@@ -1,6 +1,5 @@
 """`ms-gan sweep`: several runs in one folder, gone on with where they stopped."""
 
-import json
 import os
 import shutil
 import signal
@@ -9,13 +8,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from report_pages import result
 from run_folders import differences, states
 
+from ms_gan.commands.references import load_real_images
 from ms_gan.commands.sweep_file import read_sweep
 from ms_gan.config import recipe_names
 from ms_gan.config.load import config_folder
 from ms_gan.errors import Interrupted, TrainingDiverged, UserError
 from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.sealed import write_sealed
 
 SHORT = {
     "generator.options.widths": [64, 128],
@@ -398,19 +400,35 @@ def test_a_seed_for_all_runs_makes_no_three_of_one():
         read_sweep(config_folder() / "sweeps" / "seeds.yaml", {"seed": 7})
 
 
-def test_its_evaluations_are_kept(as_swept, digits_folder, tmp_path, monkeypatch):
-    def evaluate(folder, num, extractor, data, announce, **device):
-        (folder / "evaluation").mkdir()
-        name = RunFolder(folder).generator_file().stem
-        (folder / "evaluation" / f"{name}-x.json").write_text(json.dumps({"num": num}))
+@pytest.mark.parametrize(("num", "extractor"), [(50, "turns"), (1000, "auto")])
+def test_its_evaluations_are_kept_and_others_not_taken_for_them(
+    as_swept, digits_folder, tmp_path, monkeypatch, num, extractor
+):
+    def leave(folder, name, **changes):
+        run = RunFolder(folder)
+        reference = load_real_images(run.config().data, None, print, 1).reference.sha256
+        given = {"file": run.generator_file().name, "reference_sha256": reference, "seed": 1} | changes
+        write_sealed(run.evaluations / f"{name}.json", result(**given))
+
+    def evaluate(folder, num, extractor, **others):
+        name = "idx-cnn-v1" if extractor == "auto" else "idx-turns-v1"
+        # Of the held-out digits there are 200.
+        leave(folder, "planned", generated=min(num, 200), extractor=name)
         seen.append((folder.name, num, extractor))
 
     seen: list[tuple] = []
     monkeypatch.setattr(as_swept, "evaluate", evaluate)
     common = {"overrides": {"data.folder": str(digits_folder)}, "device": "cpu", "announce": lambda line: None}
-    as_swept.sweep(write(tmp_path / "two.yaml", evaluate=50, extractor="turns"), out=tmp_path / "out", **common)
-    as_swept.sweep(None, out=tmp_path / "out", **common)
-    assert seen == [("plain", 50, "turns"), ("hinge", 50, "turns")]
+    out = tmp_path / "out"
+    as_swept.sweep(write(tmp_path / "two.yaml", evaluate=num, extractor=extractor), out=out, **common)
+    as_swept.sweep(None, out=out, **common)
+    assert seen == [("plain", num, extractor), ("hinge", num, extractor)]
+    (out / "hinge" / "evaluation" / "planned.json").unlink()
+    leave(out / "hinge", "fewer", generated=20, extractor="idx-cnn-v1")
+    leave(out / "hinge", "random", generated=min(num, 200), extractor="random-conv-v1")
+    leave(out / "hinge", "other", generated=min(num, 200), extractor="idx-cnn-v1", file="Other.ckpt")
+    as_swept.sweep(None, out=out, **common)
+    assert seen[2:] == [("hinge", num, extractor)]
 
 
 def test_the_file_is_checked_for_size_and_depth(tmp_path):
