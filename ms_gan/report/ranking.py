@@ -153,10 +153,10 @@ def _by_history(runs: Sequence[Gathered], reason: str) -> Ranking:
         for gathered, (steps, values), end in zip(runs, columns[key], ends, strict=True)
     ]
     name = key.replace("_", " ")
-    ranking = _table(entries, "last measured at step", [f"{name}, there", f"{name}, best"])
+    ranking = _table(entries, "last measured at step", [f"{name}, at that step", f"{name}, best"])
     ranking.explained = (
-        f"{reason} Ordered by the last {name} of the history, which has no interval. The best on the way "
-        "does not count: a run that is measured more often finds a better one."
+        f"{reason} Ordered by the last {name} of the history, which has no interval: a small difference may be chance. "
+        "The best on the way does not count: a run that is measured more often finds a better one."
     )
     return ranking
 
