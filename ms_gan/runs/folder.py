@@ -26,7 +26,7 @@ from ms_gan.runs.stored import state_folders, was_recorded
 
 _GRID = re.compile(r"step-(\d{8,})\.png")
 # What atomic_file, write_with and save_state leave when they are killed; other hidden files are somebody else's.
-_HALF_FILE = re.compile(r"\..+\.(yaml|json|jsonl|html|png|gif)\.[a-z0-9_]{8}\.tmp|\.\d+\.tmp\..+")
+_HALF_FILE = re.compile(r"\..+\.(yaml|json|jsonl|html|png|gif|ckpt)\.[a-z0-9_]{8}\.tmp|\.\d+\.tmp\..+")
 _HALF_STATE = re.compile(r"\.state-\d{8,}\.tmp")
 
 

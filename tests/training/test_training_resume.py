@@ -83,7 +83,7 @@ def test_killed_run_is_locked_while_it_lives_and_resumes(start_run, command, fin
     child.communicate()
     with open(run / "history.jsonl", "ab") as stream:
         stream.write(b'{"step": 9')  # torn, as a kill in the middle of a write leaves it
-    (run / "checkpoints" / ".Generator0.ckpt.x1.tmp").write_bytes(b"half")
+    (run / "checkpoints" / ".4321.tmp.Generator0.tmp").write_bytes(b"half")
     assert command("train", "--resume", run).status == 0
     assert differences(run, finished) == []
 
