@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from benchmarks.quality_picture import save_quality
-from benchmarks.report import circumstances, claim, headline, leave, run, table
+from benchmarks.report import circumstances, headline, leave, run, table
 from ms_gan.commands.evaluation_source import FEWEST, draw_to_judge, find_source
 from ms_gan.commands.references import RealImages, draw_sample, load_real_images
 from ms_gan.config.difference import apart_from_seed
@@ -27,6 +27,7 @@ from ms_gan.evaluation.extractors import AUTO, Extractor, choose_extractor
 from ms_gan.evaluation.judging import Sample, compare
 from ms_gan.evaluation.protocol import METRICS, metric_name
 from ms_gan.evaluation.results import number
+from ms_gan.files import check_writable
 from ms_gan.names import unknown_name
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.index import drawing_file
@@ -68,8 +69,8 @@ def main(words: Sequence[str]) -> dict[str, Any]:
         raise UserError(f"--num {options.num}: must be at least {FEWEST}")
     if options.checkpoints < 1:
         raise UserError(f"--checkpoints {options.checkpoints}: must be at least 1")
-    claim(options.json)
-    claim(options.picture)
+    check_writable(options.json)
+    check_writable(options.picture)
     if options.picture is not None and Path(options.picture).suffix.lower() != ".png":
         raise UserError(f"--picture {options.picture}: give it a name ending in .png")
     runs = [RunFolder.open(path) for path in options.runs]

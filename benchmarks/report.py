@@ -12,11 +12,9 @@ from typing import Any
 from ms_gan.device import describe_machine
 from ms_gan.device.requirements import module_version
 from ms_gan.errors import UserError
-from ms_gan.files import check_writable, write_atomically
+from ms_gan.files import write_atomically
 
 _BUSY = 0.5
-claim = check_writable
-"""For `benchmarks/quality.py`."""
 
 
 def circumstances() -> dict[str, Any]:
