@@ -12,7 +12,7 @@ from ms_gan.commands.resume import data_digest, merge_resumed, redrawn, stored_c
 from ms_gan.commands.signals import Phase, ending_signals
 from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config, build_config, config_text, load_config
-from ms_gan.config.build import LENGTHS
+from ms_gan.config.schema import LENGTHS
 from ms_gan.data.stream import generator_for
 from ms_gan.device import choose_device
 from ms_gan.errors import UserError

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from ms_gan.config.build import LENGTHS, build_config, check_effect, flatten, to_mapping
-from ms_gan.config.schema import Config, NetworkConfig
+from ms_gan.config.build import build_config, flatten, to_mapping
+from ms_gan.config.checks import check_effect
+from ms_gan.config.schema import LENGTHS, Config, NetworkConfig
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 LARGEST_SIZE = 4096  # pixels of an image's edge
 SHORTEST_FRAME = 0.02  # seconds; browsers show faster GIFs slowly
+LENGTHS = ("epochs", "steps", "minutes")  # of a run; exactly one of them is set
 
 Loss = Literal["non_saturating", "minimax", "wasserstein", "least_squares", "hinge", "relativistic"]
 Augmentation = Literal["colour", "translation", "cutout"]
