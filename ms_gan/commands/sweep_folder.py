@@ -8,7 +8,7 @@ from typing import Any
 
 from ms_gan.commands.resume import data_digest
 from ms_gan.commands.sweep_file import Sweep, read_kept, write_kept
-from ms_gan.config import build_config, to_mapping
+from ms_gan.config import Config, build_config, to_mapping
 from ms_gan.config.difference import differences
 from ms_gan.config.load import overlay
 from ms_gan.data.configured import configured_images
@@ -65,7 +65,7 @@ def go_on(folder: Path, overrides: dict[str, Any], announce: Callable[[str], Non
     kept = read_kept(folder / _KEPT)
     if all(value is None for value in overrides.values()):
         return kept
-    runs = {name: build_config(overlay(to_mapping(config), (), overrides)) for name, config in kept.runs.items()}
+    runs = {name: _overlaid(config, overrides) for name, config in kept.runs.items()}
     for name, config in runs.items():
         if difference := differences(kept.runs[name], config, _WHERE):
             raise UserError(
@@ -98,12 +98,17 @@ def _moved(folder: Path, kept: Sweep, moved: Sweep, announce: Callable[[str], No
     return moved
 
 
+def _overlaid(config: Config, overrides: dict[str, Any]) -> Config:
+    return build_config(overlay(to_mapping(config), (), overrides))
+
+
 def _difference(kept: Sweep, asked: Sweep) -> str:
     """Return in what `asked` differs first, in a few words; empty if in nothing."""
     if list(kept.runs) != list(asked.runs):
         return f"runs: {', '.join(kept.runs)} -> {', '.join(asked.runs)}"
     for name, config in kept.runs.items():
-        if difference := differences(config, asked.runs[name]):
+        # An older version kept a relative data folder as it was given.
+        if difference := differences(_overlaid(config, {}), asked.runs[name]):
             return f"{name}: {difference}"
     for key in ("evaluate", "extractor"):
         if getattr(kept, key) != getattr(asked, key):

@@ -17,7 +17,7 @@ from ms_gan.config import recipe_names
 from ms_gan.config.load import config_folder
 from ms_gan.errors import Interrupted, TrainingDiverged, UserError
 from ms_gan.runs.folder import RunFolder
-from ms_gan.runs.sealed import write_sealed
+from ms_gan.runs.sealed import read_sealed, write_sealed
 
 SHORT = {
     "generator.options.widths": [64, 128],
@@ -211,6 +211,17 @@ def test_a_resume_from_another_folder_finds_the_data(stopped, tmp_path, monkeypa
     assert first["hinge"].data.folder == str(tmp_path / "digits")
     monkeypatch.chdir("/")
     assert stopped("--resume", tmp_path / "out") == first
+
+
+def test_a_relative_folder_that_an_older_version_kept_is_no_other_sweep(stopped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = (write(tmp_path / "two.yaml"), "--out", tmp_path / "out", "--data-dir", "digits")
+    first = stopped(*words)
+    kept = read_sealed(tmp_path / "out" / "sweep.json")
+    for run in kept["runs"]:
+        run["config"]["data"]["folder"] = "digits"
+    write_sealed(tmp_path / "out" / "sweep.json", kept)
+    assert stopped(*words) == first
 
 
 def test_a_resume_reads_no_recipe_again(stopped, tmp_path):
