@@ -91,9 +91,9 @@ def overlay(
 
 
 def _from_everywhere(folder: str) -> str:
-    """Return a folder as an absolute one, the user's home written as ~."""
-    path, home = Path(os.path.expanduser(folder)).absolute(), os.path.expanduser("~")
-    return str("~" / path.relative_to(home) if len(home) > 1 and path.is_relative_to(home) else path)
+    """Return a folder as an absolute one; a home that is given as ~ or ~user stays as it is typed."""
+    expanded = os.path.expanduser(folder)
+    return str(Path(folder) if os.path.isabs(expanded) else Path(expanded).absolute())
 
 
 def find_base(base: str, folder: Path, where: str) -> Path:
