@@ -114,8 +114,8 @@ def _allocate(count: int, like: np.ndarray) -> np.ndarray:
     wanted = int(np.prod(shape, dtype=object)) * like.itemsize
     if wanted > _LARGEST:
         raise UserError(
-            f"--num {count}: images of {' x '.join(map(str, shape[1:]))} numbers need {wanted / 2**30:.1f} GiB of "
-            f"memory, the limit is {_LARGEST / 2**30:.0f} GiB; draw fewer at once, each time with another --seed"
+            f"{count} images of {' x '.join(map(str, shape[1:]))} numbers need {wanted / 2**30:.1f} GiB of memory, "
+            f"the limit is {_LARGEST / 2**30:.0f} GiB; draw fewer at once"
         )
     return np.empty(shape, like.dtype)
 

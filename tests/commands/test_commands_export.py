@@ -219,11 +219,15 @@ def test_pictures_go_into_a_folder_that_is_there_whatever_its_name(written, comm
 def test_what_is_drawn_is_bounded(written, command, small, tmp_path, monkeypatch):
     checkpoint, config = small("mlp")
     monkeypatch.setattr(reading, "_LARGEST", 300 * 28 * 28 * 4)
-    for words in (("draw", written("npz")), ("generate", checkpoint, "--config", config, "--device", "cpu")):
+    np.save(tmp_path / "latents.npy", fixed_latents(5, 301, 7))
+    draw, generate = ("draw", written("npz")), ("generate", checkpoint, "--config", config, "--device", "cpu")
+    for words in (draw, generate):
         assert command(*words, "--num", 300, "--out", tmp_path / "x.npy").status == 0
-        result = command(*words, "--num", 301, "--out", tmp_path / "y.npy")
+    for words in ((*draw, "--num", 301), (*draw, "--latents", tmp_path / "latents.npy"), (*generate, "--num", 301)):
+        result = command(*words, "--out", tmp_path / "y.npy")
         assert (result.status, result.stderr.count("\n")) == (2, 1)
-        assert "--num 301: images of 1 x 28 x 28 numbers need 0.0 GiB of memory" in result.stderr
+        assert "ms-gan: 301 images of 1 x 28 x 28 numbers need 0.0 GiB of memory" in result.stderr
+        assert "--" not in result.stderr
         assert not (tmp_path / "y.npy").exists()
 
 
