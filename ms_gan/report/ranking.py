@@ -10,6 +10,7 @@ from ms_gan.config.difference import apart_from_seed
 from ms_gan.evaluation.results import number
 from ms_gan.report.evaluations import newest_generator, under_one_protocol
 from ms_gan.report.gather import Gathered
+from ms_gan.runs.index import BEST_FILES
 
 SHOWN = ("fid", "kid", "precision", "recall", "density", "coverage", "classes", "copies", "swd")
 
@@ -67,7 +68,8 @@ class _Entry:
     """What one run is ranked by."""
 
     run: Gathered
-    step: int | None
+    stage: int | str | None
+    """How far it was trained, as far as seeds share that: its step, or the name of a best checkpoint."""
     where: str
     """Its checkpoint or step, in words."""
     badness: float
@@ -114,7 +116,8 @@ def _by_evaluation(
         where = f"{source['file']} ({step:,})" if step else source["file"]
         values = [table[kind]["value"] for kind in kinds]
         bold = [place in best[kind] for kind in kinds]
-        entries.append(_Entry(gathered, step, where, _badness(table[leading]), values, bold))
+        stage = source["file"] if source["file"] in BEST_FILES else _shared_step(gathered, step)
+        entries.append(_Entry(gathered, stage, where, _badness(table[leading]), values, bold))
         if newest[place] not in (None, source["file"]):
             aside += (
                 f" Run {gathered.name} counts by {source['file']}, because its newest generator, {newest[place]}, was "
@@ -144,7 +147,7 @@ def _by_history(runs: Sequence[Gathered], reason: str) -> Ranking:
     entries = [
         _Entry(
             gathered,
-            int(steps[-1]),
+            _shared_step(gathered, int(steps[-1])),
             f"{steps[-1]:,}",
             end,
             [float(values[-1]), sign * float((sign * values).min())],
@@ -170,7 +173,7 @@ def _table(entries: Sequence[_Entry], where: str, columns: list[str]) -> Ranking
         ranking.rows.append(Row("run", place, entry.run.name, entry.where, numbers))
     groups: dict[tuple, dict[int, _Entry]] = {}
     for entry in entries:
-        alike = apart_from_seed(entry.run.config), entry.run.data_digest, entry.step
+        alike = apart_from_seed(entry.run.config), entry.run.data_digest, entry.stage
         # A second run of one seed tells nothing of chance.
         groups.setdefault(alike, {}).setdefault(entry.run.config.seed, entry)
     for group in groups.values():
@@ -182,6 +185,11 @@ def _table(entries: Sequence[_Entry], where: str, columns: list[str]) -> Ranking
                 Row("seeds", None, f"Mean (lowest to highest) of {len(group)} seeds: {names}", "", cells)
             )
     return ranking
+
+
+def _shared_step(gathered: Gathered, step: int | None) -> int | None:
+    """Return the step, unless the length is in minutes: then every seed has steps of its own."""
+    return None if gathered.config.minutes is not None else step
 
 
 def _several(values: Sequence[float]) -> Cell:

@@ -140,6 +140,22 @@ def test_seeds_of_one_recipe_are_summed_up_on_page_and_console(three, tmp_path):
     assert rank([gather(run) for run in three]).lines()[0].startswith(name[:-7].replace("3", "2"))
 
 
+@pytest.mark.parametrize(
+    ("length", "found", "summed"),
+    [
+        ({}, [{"step": 1000}, {"step": 1100}], False),
+        ({}, [{"step": 1000, "file": "GeneratorBest.ckpt"}, {"step": 1100, "file": "GeneratorBest.ckpt"}], True),
+        ({}, [{"step": 1000, "file": "GeneratorBest.ckpt"}, {"step": 1000}], False),
+        ({"epochs": None, "steps": None, "minutes": 1.0}, [{"step": 1000}, {"step": 1100}], True),
+    ],
+)
+def test_seeds_are_summed_up_where_their_steps_are_their_own(pair, length, found, summed):
+    for run, seed, evaluation in zip(pair, (1, 2), found, strict=True):
+        run.write_config(dataclasses.replace(run.config(), seed=seed, **length))
+        evaluate(run, "x", **evaluation)
+    assert bool(rank([gather(run) for run in pair]).lines()) == summed
+
+
 def test_runs_of_one_folder_name_are_called_by_more_of_their_paths(run, tmp_path):
     same = [RunFolder(copy_run(run.path, tmp_path / place)) for place in ("a/seed-1", "b/seed-1", "c/other")]
     names = ["a/seed-1", "b/seed-1", "other"]
