@@ -20,7 +20,7 @@ from ms_gan.evaluation.extractors import AUTO, Extractor, choose_extractor
 from ms_gan.evaluation.halves import HALVES
 from ms_gan.evaluation.judging import Sample, describe, judge
 from ms_gan.evaluation.protocol import count_text
-from ms_gan.evaluation.results import table
+from ms_gan.evaluation.results import AS_THE_DATA, table
 from ms_gan.files import check_writable, make_writable, write_atomically
 from ms_gan.pictures.grid import save_grid
 from ms_gan.runs.folder import RunFolder
@@ -99,7 +99,7 @@ def evaluate(
     chosen = choose_extractor(extractor, real.train, real.test, announce)
     images, asked = _generated(found, real, count, seed, config, announce)
     samples = _samples(real, images, count, seed, chosen, announce)
-    result = _result(found, real, samples, chosen, count, seed)
+    result = _result(found, real, samples, chosen, count, seed, AS_THE_DATA if asked else None)
     if asked and set(asked) <= set(chosen.class_names):
         wanted = np.array([chosen.class_names.index(name) for name in asked])
         result["classes"]["as_asked"] = round(float((samples["fake"].classes == wanted).mean()), 6)
@@ -154,7 +154,13 @@ def _samples(
 
 
 def _result(
-    source: Source, real: RealImages, samples: dict[str, Sample], extractor: Extractor, count: int, seed: int
+    source: Source,
+    real: RealImages,
+    samples: dict[str, Sample],
+    extractor: Extractor,
+    count: int,
+    seed: int,
+    asked: str | None,
 ) -> dict[str, Any]:
     names = extractor.class_names
     found, rows = judge(samples["real"], samples["fake"], samples["other"], len(names))
@@ -174,6 +180,7 @@ def _result(
             "seen_sha256": real.seen.sha256,
             "seen": len(real.seen.images),
             "unseen": real.unseen,
+            "asked": asked,
             "seed": seed,
             "interval": f"95 %, from {HALVES} random halves of both sides",
             "copies": f"a copy is nearer to one training image than to its 20 nearest by a factor of {rate:.4f}, "

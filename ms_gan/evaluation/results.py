@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+AS_THE_DATA, IN_TURN = "as the data", "in turn"
+"""How often each class was asked for; in turn by older versions alone."""
 _BETTER = {"lower": "lower is better", "higher": "higher is better", "floor": "best near that of real images"}
 
 
@@ -67,8 +69,10 @@ def interval(low: float | None, high: float | None) -> str:
 def protocol_key(result: dict[str, Any]) -> tuple:
     """Return what two evaluations must share so that their numbers can be compared."""
     protocol = result["protocol"]
-    names = ("generated", "real", "extractor", "extractor_digest", "reference_sha256", "unseen", "seed")
-    return tuple(protocol.get(name) for name in names)
+    # Not the extractor's name: of one digest it can differ between versions.
+    names = ("generated", "real", "extractor_digest", "reference_sha256", "unseen", "seed")
+    # The classes of a generator that is not asked are of its own making, to be judged like those that are asked for so.
+    return (*(protocol.get(name) for name in names), protocol.get("asked") or AS_THE_DATA)
 
 
 def _class_lines(classes: dict[str, Any]) -> list[str]:

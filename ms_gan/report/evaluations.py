@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ms_gan.errors import UserError
-from ms_gan.evaluation.results import protocol_key
+from ms_gan.evaluation.results import IN_TURN, protocol_key
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.sealed import read_sealed
 
@@ -16,10 +16,13 @@ def read_evaluations(run: RunFolder) -> tuple[list[dict[str, Any]], list[str]]:
     that, the one on most images. `stem` is the name of the file without its end.
     """
     found, notes, newest = [], [], newest_generator(run)
+    asked_before = IN_TURN if run.config().conditional else None
     for path in sorted(run.evaluations.glob("*.json")):
         try:
             result = read_sealed(path) | {"stem": path.stem}
             _check(result)
+            # Older versions did not say it.
+            result["protocol"].setdefault("asked", asked_before)
             found.append(result)
         except (UserError, KeyError, TypeError, ValueError) as error:
             notes.append(f"{path.name} cannot be read and is left out ({error}).")

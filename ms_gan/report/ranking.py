@@ -81,8 +81,8 @@ def rank(runs: Sequence[Gathered]) -> Ranking:
     """Rank runs by their evaluations, or else by the cheap measures of their histories.
 
     Evaluations count only under a protocol that all runs share: the same numbers of images, the same extractor, the
-    same real images, the same seed; those of the newest generators, where there are any. Histories count only where
-    all were measured against the same data.
+    same real images, the same seed, and classes asked for in one way; those of the newest generators, where there are
+    any. Histories count only where all were measured against the same data.
     """
     missing = [gathered.name for gathered in runs if not gathered.evaluations]
     if missing and len(missing) < len(runs):
@@ -95,7 +95,8 @@ def rank(runs: Sequence[Gathered]) -> Ranking:
         return _by_history(
             runs,
             "No ranking by evaluation: the runs were evaluated under different protocols (number of images, extractor, "
-            "real images or seed) and share none, so their numbers cannot be compared.",
+            "real images, seed, or classes asked for in turn, as older versions did) and share none, so their numbers "
+            "cannot be compared.",
         )
     return _by_evaluation(runs, chosen, newest)
 

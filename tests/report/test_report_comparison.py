@@ -51,7 +51,8 @@ def test_ranking_by_evaluation_marks_those_whose_intervals_meet(three):
 
 
 @pytest.mark.parametrize(
-    "change", [{"generated": 1000}, {"extractor_digest": "e" * 64}, {"unseen": False}, {"seed": 2}]
+    "change",
+    [{"generated": 1000}, {"extractor_digest": "e" * 64}, {"unseen": False}, {"seed": 2}, {"asked": "in turn"}],
 )
 def test_different_protocols_are_never_ranked(pair, change):
     for run, differs in zip(pair, ({}, change), strict=True):
@@ -59,6 +60,13 @@ def test_different_protocols_are_never_ranked(pair, change):
     found = rank([gather(run) for run in pair])
     assert found.rows == []
     assert "different protocols" in found.explained
+
+
+@pytest.mark.parametrize("change", [{"extractor": "idx-cnn"}, {"asked": None}, {"asked": "as the data"}])
+def test_one_protocol_of_another_version_or_kind_of_run_is_ranked(pair, change):
+    for run, differs in zip(pair, ({}, change), strict=True):
+        write_sealed(run.path / "evaluation" / "x.json", result(**differs))
+    assert [row.place for row in rank([gather(run) for run in pair]).rows] == [1, 1, None]
 
 
 def rewrite(run: RunFolder, records: list[dict], **settings) -> None:
@@ -101,14 +109,14 @@ def test_other_checkpoints_and_protocols_leave_the_ranking_as_it_is(pair):
     before = rank([gather(run) for run in pair])
     later = "2026-11-23T12:00:00+00:00"
     evaluate(pair[0], "plain", fid=99.0, file="Plain.ckpt", date=later)
-    evaluate(pair[0], "turns", fid=1.0, extractor="turns", date=later)
+    evaluate(pair[0], "turns", fid=1.0, extractor_digest="e" * 64, date=later)
     assert rank([gather(run) for run in pair]) == before
     assert before.where == "checkpoint (step)"
     assert before.rows[0].where == f"{pair[0].generator_file().name} (50)"
     # The page of the run speaks of the generator that it draws with, too.
     assert gather(pair[0]).evaluations[-1]["source"]["file"] == pair[0].generator_file().name
     # Of two protocols that all share, the newer one.
-    evaluate(pair[1], "turns", fid=2.0, extractor="turns", date=later)
+    evaluate(pair[1], "turns", fid=2.0, extractor_digest="e" * 64, date=later)
     assert [row.cells[0].text for row in rank([gather(run) for run in pair]).rows[:2]] == ["1.00", "2.00"]
 
 

@@ -16,9 +16,13 @@ from ms_gan.data.classes import asked_classes, asking, drawing_latents, names_of
 from ms_gan.data.configured import fitted
 from ms_gan.data.stream import d_latents, fixed_latents
 from ms_gan.errors import UserError
+from ms_gan.evaluation.results import protocol_key
 from ms_gan.networks.configured import discriminator_of
 from ms_gan.networks.registry import ImageShape
 from ms_gan.objectives.penalties import squared_gradient_norms
+from ms_gan.report.evaluations import read_evaluations
+from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.sealed import read_sealed, write_sealed
 from ms_gan.training.conditions import make_judge
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
@@ -213,6 +217,21 @@ def test_draws_the_class_that_is_asked_for(run, command, tmp_path):
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.width > 1000
     assert classes_of(["0-2", "cat", "7", "9-3"]) == ["0", "1", "2", "cat", "7", "9-3"]
+
+
+def test_an_evaluation_says_how_classes_were_asked_for(run, command, tmp_path):
+    again = copy_run(run, tmp_path / "again")
+    words = ("--extractor", "random-conv-v1", "--num", 20, "--device", "cpu")
+    assert command("evaluate", again, *words).status == 0
+    (kept,) = again.glob("evaluation/*.json")
+    result = read_sealed(kept)
+    key = protocol_key(result)
+    assert result["protocol"].pop("asked") == "as the data"
+    # As an older version left it, which asked in turn.
+    write_sealed(kept, result)
+    ((older,), _) = read_evaluations(RunFolder(again))
+    assert older["protocol"]["asked"] == "in turn"
+    assert protocol_key(older) != key
 
 
 def test_exported_it_draws_the_same(run, command, tmp_path):
