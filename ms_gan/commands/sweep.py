@@ -14,6 +14,7 @@ from ms_gan.commands.sweep_folder import begin, go_on
 from ms_gan.commands.train import resume, train
 from ms_gan.errors import TrainingDiverged, UserError
 from ms_gan.evaluation.extractors import version_meant
+from ms_gan.evaluation.results import AS_THE_DATA
 from ms_gan.files import new_folder
 from ms_gan.report import write_comparison, write_report
 from ms_gan.report.evaluations import newest_generator, read_evaluations
@@ -123,12 +124,21 @@ def _evaluated(run: RunFolder, plan: Sweep, data: dict[str, Any]) -> bool:
     found = [result["protocol"] for result in read_evaluations(run)[0] if result["source"]["file"] == newest]
     if not found:
         return False
+    wanted = {"seed": _SEED, "asked": AS_THE_DATA if run.config().conditional else None}
+    planned = wanted | {"generated": plan.evaluate, "seen_sha256": run.data_digest()}
+    if _holds(found, planned, version_meant(plan.extractor)):
+        return True
+    # Or what is planned is less, which only the data tell.
     real = load_real_images(find_source(run.path, data, None).data, None, lambda line: None, _SEED)
     # Where there are not as many images as planned, evaluate takes all.
     count = min(plan.evaluate, len(real.reference.images), len(real.other.images))
-    version = version_meant(plan.extractor, real.train, real.test)
-    wanted = {"generated": count, "reference_sha256": real.reference.sha256, "seed": _SEED}
-    return any(protocol["extractor"].endswith(version) and protocol.items() >= wanted.items() for protocol in found)
+    planned = wanted | {"generated": count, "reference_sha256": real.reference.sha256}
+    return _holds(found, planned, version_meant(plan.extractor, (real.train, real.test)))
+
+
+def _holds(found: list[dict[str, Any]], wanted: dict[str, Any], version: str) -> bool:
+    """Tell whether one of the protocols has all that is wanted, and an extractor whose name ends with `version`."""
+    return any(protocol["extractor"].endswith(version) and wanted.items() <= protocol.items() for protocol in found)
 
 
 def _complete(run: RunFolder) -> bool:

@@ -95,11 +95,19 @@ def choose_extractor(
     return (_by_turns if wish == TURNS else _by_classes)(train, test, announce, cache)
 
 
-def version_meant(wish: str, train: ImageSet, test: ImageSet | None) -> str:
-    """Return with what the name of the extractor ends that :func:`choose_extractor` returns for one of `CHOICES`."""
+def version_meant(wish: str, real: tuple[ImageSet, ImageSet | None] | None = None) -> str:
+    """Return with what the name of the extractor ends that :func:`choose_extractor` returns for one of `CHOICES`.
+
+    Parameters
+    ----------
+    wish : str
+        One of `CHOICES`.
+    real : (ImageSet, ImageSet or None), optional
+        The data's two parts; None: data that have what the classifier needs.
+    """
     from ms_gan.evaluation import classifier
 
-    if wish == random_features.VERSION or (wish == AUTO and _no_classifier(train, test)):
+    if wish == random_features.VERSION or (wish == AUTO and real and _no_classifier(*real)):
         return random_features.VERSION
     return turns.VERSION if wish == TURNS else classifier.VERSION
 
@@ -149,7 +157,7 @@ def _by_turns(train: ImageSet, test: ImageSet | None, announce: Callable[[str], 
 
 
 def _data_name(data: ImageSet) -> str:
-    """Return what trained extractors are named by."""
+    """Return what trained extractors are named by: 'mnist' only where they are of all its images, as they are."""
     return f"idx-{data.sha256[:8]}" if data.source == "mnist" and data.sha256 != _MNIST else data.source
 
 

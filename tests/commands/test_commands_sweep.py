@@ -422,19 +422,28 @@ def test_its_evaluations_are_kept_and_others_not_taken_for_them(
         write_sealed(run.evaluations / f"{name}.json", result(**given))
 
     def evaluate(folder, num, extractor, **others):
-        name = "idx-cnn-v1" if extractor == "auto" else "idx-turns-v1"
-        # Of the held-out digits there are 200.
-        leave(folder, "planned", generated=min(num, 200), extractor=name)
+        leave(folder, "planned", **planned, asked=None, seen_sha256=RunFolder(folder).data_digest())
         seen.append((folder.name, num, extractor))
 
+    def load(*arguments):
+        loaded.append(arguments)
+        return load_real_images(*arguments)
+
+    # Of the held-out digits there are 200.
+    planned = {"generated": min(num, 200), "extractor": "idx-cnn-v1" if extractor == "auto" else "idx-turns-v1"}
     seen: list[tuple] = []
+    loaded: list[tuple] = []
     monkeypatch.setattr(as_swept, "evaluate", evaluate)
+    monkeypatch.setattr(as_swept, "load_real_images", load)
     common = {"overrides": {"data.folder": str(digits_folder)}, "device": "cpu", "announce": lambda line: None}
     out = tmp_path / "out"
     as_swept.sweep(write(tmp_path / "two.yaml", evaluate=num, extractor=extractor), out=out, **common)
     as_swept.sweep(None, out=out, **common)
     assert seen == [("plain", num, extractor), ("hinge", num, extractor)]
+    # The data may be gone by then, unless they have to tell that there are fewer.
+    assert bool(loaded) == (num > 200)
     (out / "hinge" / "evaluation" / "planned.json").unlink()
+    leave(out / "hinge", "asked", **planned, asked="in turn")
     leave(out / "hinge", "fewer", generated=20, extractor="idx-cnn-v1")
     leave(out / "hinge", "random", generated=min(num, 200), extractor="random-conv-v1")
     leave(out / "hinge", "other", generated=min(num, 200), extractor="idx-cnn-v1", file="Other.ckpt")
