@@ -171,7 +171,7 @@ def class_numbers(classes: Sequence[str | int], class_names: Sequence[str], wher
         elif counted and text.isascii() and text.isdecimal() and len(text) < 9 and int(text) < len(class_names):
             numbers.append(int(text))
         else:
-            known = [f"{name} ({number})" for number, name in enumerate(class_names)]
+            known = [f"{name} ({number})" if counted else name for number, name in enumerate(class_names)]
             message = unknown_name(where, text, class_names)
             raise UserError(f"{message.split('; ')[0]}; known: {', '.join(known)}")
     return numbers

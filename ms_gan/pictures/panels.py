@@ -49,14 +49,17 @@ MEASURED = (
         height=1.5,
     ),
 )
+
+
+def _losses(explained: str) -> Panel:
+    """Return the panel of both losses, with the line that says how to read them."""
+    curves = (("d_loss", "discriminator D", BLUE), ("g_loss", "generator G", VERMILION))
+    return Panel("Losses", explained, curves, height=2.3)
+
+
 PANELS: dict[Kind, tuple[Panel, ...]] = {
     "gan": (
-        Panel(
-            "Losses",
-            "D and G work against each other and neither should win. If D's loss stays near 0, G learns no more.",
-            (("d_loss", "discriminator D", BLUE), ("g_loss", "generator G", VERMILION)),
-            height=2.3,
-        ),
+        _losses("D and G work against each other and neither should win. If D's loss stays near 0, G learns no more."),
         Panel(
             "How real D thinks the pictures are",
             "D's mean probability that a picture is real. Both at 0.5 (dotted): D cannot tell them apart.",
@@ -68,12 +71,7 @@ PANELS: dict[Kind, tuple[Panel, ...]] = {
         *MEASURED,
     ),
     "scores": (
-        Panel(
-            "Losses",
-            "D and G work against each other and neither should win. If D's loss stays near 0, D has won.",
-            (("d_loss", "discriminator D", BLUE), ("g_loss", "generator G", VERMILION)),
-            height=2.3,
-        ),
+        _losses("D and G work against each other and neither should win. If D's loss stays near 0, D has won."),
         Panel(
             "How high D scores the pictures",
             "D's mean score; it is no probability. D pulls the two apart: where they meet, it cannot tell them apart.",
@@ -100,12 +98,7 @@ PANELS: dict[Kind, tuple[Panel, ...]] = {
         *MEASURED,
     ),
     "pairs": (
-        Panel(
-            "Losses",
-            "Both 0.69: D cannot tell which of a pair is real. If D's loss stays near 0, G learns no more.",
-            (("d_loss", "discriminator D", BLUE), ("g_loss", "generator G", VERMILION)),
-            height=2.3,
-        ),
+        _losses("Both 0.69: D cannot tell which of a pair is real. If D's loss stays near 0, G learns no more."),
         Panel(
             "How much more real D finds the real picture of a pair",
             "D's mean score of real less that of generated pictures: 0 is no difference. Scores have no fixed zero.",
