@@ -14,6 +14,7 @@ from ms_gan.pictures.curves import LOSS_TEXTS, read_loss_texts, save_curves, sav
 from ms_gan.pictures.grid import MOST_PIXELS, save_labelled
 from ms_gan.pictures.panels import kind_of
 from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.heading import heading
 from ms_gan.training.plan import Plan
 
 _MOST_FRAMES = 120
@@ -54,7 +55,7 @@ def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
     marks = [(record["step"], str(record["epoch"])) for record in records if plan.ends_epoch(record["step"])]
     kind = kind_of(config.objective.loss)
     target = Path(out or run.losses_picture)
-    save_curves(target, records, title=config.title or config.recipe, kind=kind, epoch_marks=marks)
+    save_curves(target, records, title=heading(config, run.environment()), kind=kind, epoch_marks=marks)
     return target
 
 
@@ -84,7 +85,7 @@ def plot_epochs(run: RunFolder, epochs: Sequence[int], out: str | Path | None = 
             raise UserError(f"--epochs {epoch}: {run.images} holds no grid of it; there are {_ranges(known)}")
         panels.append((f"epoch {epoch}", read_picture(pictures[step]).transpose(2, 0, 1)[None]))
     target = Path(out or run.path / "epochs.png")
-    save_labelled(target, panels, 1, 1, title=plan.config.title or plan.config.recipe)
+    save_labelled(target, panels, 1, 1, title=heading(plan.config, run.environment()))
     return target
 
 

@@ -13,6 +13,7 @@ from ms_gan.pictures.panels import Kind, kind_of
 from ms_gan.report.evaluations import read_evaluations
 from ms_gan.report.health import Story
 from ms_gan.runs.folder import RunFolder
+from ms_gan.runs.heading import heading
 from ms_gan.runs.sealed import file_digest
 from ms_gan.runs.starts import changes, starts_of
 from ms_gan.training.plan import Plan
@@ -39,8 +40,8 @@ class Gathered:
 
     @property
     def title(self) -> str:
-        """What was trained, in a line."""
-        return self.config.title or self.config.recipe
+        """What was trained, and on what, in a line."""
+        return heading(self.config, self.environment)
 
     @property
     def data_digest(self) -> str | None:

@@ -42,11 +42,18 @@ def test_it_loads_nothing(run):
 def test_it_tells_what_was_run_and_how_to_repeat_it(run):
     text = " ".join(read(write_report(run)).text)
     assert "MLP GAN on MNIST" in text
+    assert "trained on" not in text
     assert f"ms-gan train --config {run.config_file}" in text
     assert run.data_digest() in text
     assert "mindspore" in text
     assert "The run is complete: 50 steps." in text
     assert "Not measured yet." in text
+
+
+def test_data_that_the_recipe_was_not_written_for_stand_in_the_title(run):
+    environment = run.environment()
+    run.write_environment(environment | {"data": environment["data"] | {"source": "builtin"}})
+    assert "<title>MLP GAN on MNIST, in MindSpore style (trained on built-in digits)" in write_report(run).read_text()
 
 
 def test_the_slider_holds_every_grid(run):

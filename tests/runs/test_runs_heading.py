@@ -1,0 +1,21 @@
+"""A title that names MNIST does not stand alone over what was trained on other data."""
+
+import pytest
+
+from ms_gan.config.load import load_config
+from ms_gan.runs.heading import heading
+
+
+@pytest.mark.parametrize(
+    ("source", "added"),
+    [
+        ("mnist", ""),
+        (None, ""),
+        ("builtin", " (trained on built-in digits)"),
+        ("pictures", " (trained on pictures)"),
+        ("cifar10", " (trained on CIFAR-10)"),
+    ],
+)
+def test_other_data_are_named(source, added):
+    environment = {"data": {"source": source}} if source else {}
+    assert heading(load_config("dcgan"), environment) == f"DCGAN on MNIST{added}"
