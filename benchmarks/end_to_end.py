@@ -23,7 +23,17 @@ from ms_gan.files import check_writable
 from ms_gan.names import unknown_name
 
 # Long enough for a steady rate; None: as published.
-_STEPS = {"mlp": None, "dense": 3000, "dcgan": 300, "wgan": 30, "wgan_gp": 30}
+_STEPS = {
+    "mlp": None,
+    "dense": 3000,
+    "dcgan": 300,
+    "wgan": 30,
+    "wgan_gp": 30,
+    "best_mnist": 300,
+    "conditional_mnist": 300,
+    "r3gan_horses": 100,
+    "sngan_horses": 100,
+}
 # The wall time may be this many times steps x ms/step, plus the start-up.
 _BAR = 1.15
 _START = ("python and ms_gan", "device", "data", "mindspore", "networks", "folder and checks", "first step")
@@ -54,7 +64,7 @@ def measure(recipe: str, options: argparse.Namespace) -> dict[str, Any]:
         out, clock = Path(folder) / "run", Path(folder) / "clock.json"
         words = ["train", "--config", recipe, "--out", str(out), "--device", "cpu"]
         words += ["--data-dir", str(Path(options.data_dir).absolute())] if options.data_dir else ["--data", "builtin"]
-        steps = options.steps or _STEPS.get(recipe)
+        steps = options.steps or _STEPS[recipe]
         words += ["--steps", str(steps)] if steps else []
         words += ["--set", *options.set] if options.set else []
         wall, peak = _train([str(clock), *words])

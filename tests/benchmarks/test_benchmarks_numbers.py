@@ -12,6 +12,7 @@ from conftest import ROOT
 from benchmarks import against_pytorch, agreement, end_to_end, growth, report, scaling, sides
 from benchmarks.process import alternate, compared
 from ms_gan.commands.spread import spread_text
+from ms_gan.config import recipe_names
 from ms_gan.errors import UserError
 
 MADE = []
@@ -200,6 +201,10 @@ def test_agreement_takes_the_worst_step_and_names_the_furthest_parameter(monkeyp
 
 def _same(value):
     return {"median": value, "min": value, "max": value}
+
+
+def test_end_to_end_has_a_length_for_every_recipe():
+    assert sorted(end_to_end._STEPS) == recipe_names()
 
 
 def test_end_to_end_holds_the_wall_time_against_steps_and_start_up():
