@@ -8,6 +8,7 @@ from typing import Any
 
 from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config
+from ms_gan.config.checks import check_penalty_is_reached
 from ms_gan.data.configured import configured_images, fitted
 from ms_gan.data.images import ImageSet
 from ms_gan.data.stream import BatchStream
@@ -16,6 +17,7 @@ from ms_gan.errors import UserError
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
 from ms_gan.names import unknown_name
 from ms_gan.pictures.grid import check_grid
+from ms_gan.training.plan import make_plan
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ def check_measures(config: Config) -> None:
         raise UserError(f"--keep-best {best}: is never measured; add --evaluate-every STEPS (and evaluation.measures)")
 
 
+def check_lazy_penalty(config: Config, batches_per_epoch: int) -> None:
+    """Raise UserError where a new run on data of so many batches an epoch is over before its first penalty.
+
+    Apart from :func:`build`, so that a run of before this check can still be resumed.
+    """
+    check_penalty_is_reached(config, make_plan(config, batches_per_epoch).total_steps)
+
+
 def check_split(config: Config, size: int) -> None:
     """Raise UserError where a batch cannot be split among `size` workers without changing what is computed."""
     if config.batch_size % size:
@@ -100,7 +110,6 @@ def check_split(config: Config, size: int) -> None:
 def build(config: Config, batches_per_epoch: int) -> tuple[Config, Any, Any]:
     """Return the completed configuration, the players and the plan for data of so many batches an epoch."""
     from ms_gan.networks import ImageShape
-    from ms_gan.training.plan import make_plan
     from ms_gan.training.setup import build_players
 
     horizon = make_plan(config, batches_per_epoch).total_steps

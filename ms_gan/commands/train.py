@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ms_gan.commands.console import Console
 from ms_gan.commands.environment import describe_environment
-from ms_gan.commands.preparing import Prepared, TrainOptions, build, check_measures, prepare
+from ms_gan.commands.preparing import Prepared, TrainOptions, build, check_lazy_penalty, check_measures, prepare
 from ms_gan.commands.resume import data_digest, merge_resumed, redrawn, stored_config
 from ms_gan.commands.signals import Phase, ending_signals
 from ms_gan.commands.tensorboard import check_tensorboard
@@ -69,6 +69,7 @@ def train(
         config = load_config(config, settings, overrides)
     with ending_signals() as phase:
         prepared = prepare(config, chosen, console.line)
+        check_lazy_penalty(prepared.config, prepared.stream.batches_per_epoch)
         worker = _join_workers(prepared, console)
         return _run_new(prepared, chosen, console, phase, worker) if worker else None
 
@@ -250,7 +251,9 @@ def dry_run(config: Config) -> str:
     sized = dataclasses.replace(config, data=dataclasses.replace(config.data, size=shape.size, channels=shape.channels))
     images = config.data.images_per_epoch or _usual_images(config)
     check_grid(config.samples.rows, config.samples.columns, shape.size)
-    completed, players, plan = build(sized, max(1, images // config.batch_size))
+    batches = max(1, images // config.batch_size)
+    check_lazy_penalty(sized, batches)
+    completed, players, plan = build(sized, batches)
     return (
         f"{config_text(config)}\n"
         f"# Plan: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "

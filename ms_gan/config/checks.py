@@ -83,11 +83,19 @@ def check_effect(config: Config) -> None:
         section: OptimizerConfig = getattr(config, role)
         if section.momentum and section.name == "adam":
             raise UserError(f"config {role}.momentum: adam takes beta1 instead; set it to 0, or name: rmsprop or sgd")
-    every, d_steps = config.objective.penalty_every, config.updates.d_steps
-    if config.steps is not None and config.steps * d_steps < every:
+    check_penalty_is_reached(config, config.steps)
+
+
+def check_penalty_is_reached(config: Config, steps: int | None) -> None:
+    """Raise UserError where the first lazy penalty would come after the end of a run of so many steps.
+
+    None: its length in steps is not known (yet).
+    """
+    every = config.objective.penalty_every
+    if steps is not None and steps * config.updates.d_steps < every:
         raise UserError(
-            f"config objective.penalty_every: {every} is never reached in the {config.steps * d_steps} D steps of the "
-            "run; give a smaller one, or more steps"
+            f"config objective.penalty_every: {every} is never reached in the {steps * config.updates.d_steps} D steps "
+            "of the run; give a smaller one, or a longer run"
         )
 
 
