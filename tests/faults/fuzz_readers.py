@@ -73,7 +73,7 @@ def _data(folder: Path, name: str, samples: list[bytes], labels: tuple[str, byte
     return folder / name, samples, lambda: load_images(folder=folder, size=8, announce=lambda line: None)
 
 
-def _reader(name: str, folder: Path) -> tuple[Path, list[bytes], Callable[[], object]]:
+def reader(name: str, folder: Path) -> tuple[Path, list[bytes], Callable[[], object]]:
     """Return the file that a reader reads, good examples of it, and the reading."""
     labels = ("train-labels-idx1-ubyte", _label_file())
     if name == "idx":
@@ -118,7 +118,7 @@ def _run_file(name: str, folder: Path) -> tuple[Path, list[bytes], Callable[[], 
     for file in (*files, *run.best_files()):
         file.write_bytes(b"x")
     run.note_networks(3, files, None)
-    run.note_best("sliced_wasserstein", 0.5, 3)
+    run.note_best("sliced_wasserstein", 0.5, 3, run.best_files())
     index = run.checkpoints / "index.json"
     return index, [index.read_bytes()], lambda: (run.network_index(), run.best())
 
@@ -141,7 +141,7 @@ def fuzz(name: str, seconds: int) -> None:
             folder, corpus = Path(place, "files"), Path(place, "corpus")
             folder.mkdir()
             corpus.mkdir()
-            path, samples, read = _reader(name, folder)
+            path, samples, read = reader(name, folder)
             for number, sample in enumerate(samples):
                 (corpus / str(number)).write_bytes(sample)
 
