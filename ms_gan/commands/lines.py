@@ -8,6 +8,7 @@ _IN_TURN = (
     " loss_d and accuracy are means of D's updates on real and on fake images; accuracy is 50 % where D cannot tell "
     "them apart, and near 100 % for long means that D wins."
 )
+_SCORES_IN_TURN = " loss_d is the mean of D's updates on real and on fake images."  # they have no zero, so no accuracy
 
 
 def describe_record(config: Config, plan: Plan, record: dict[str, float]) -> str:
@@ -28,7 +29,7 @@ def describe_record(config: Config, plan: Plan, record: dict[str, float]) -> str
     else:
         parts.append(f"D(real) {record['d_real']:.3f}")
         parts.append(f"D(fake) {record['d_fake']:.3f}")
-    if config.updates.real_and_fake == "in_turn":
+    if config.updates.real_and_fake == "in_turn" and "distance" not in record:
         parts.append(f"accuracy {100 * record['d_accuracy']:5.1f} %")
     if "penalty" in record:
         parts.append(f"penalty {record['penalty']:7.4f}")
@@ -45,4 +46,6 @@ def reading_of(config: Config) -> str:
         return PAIRED_LOSSES[name].reading
     loss, in_turn = LOSSES[name], config.updates.real_and_fake == "in_turn"
     text = loss.reading.format(loss_d=f"{loss.even * (0.5 if in_turn else 1):.3g}")
-    return text + _IN_TURN if in_turn else text
+    if not in_turn:
+        return text
+    return text + (_SCORES_IN_TURN if name == "wasserstein" else _IN_TURN)

@@ -38,6 +38,8 @@ class Board:
 
     def __init__(self, run: RunFolder, config: Config):
         self._run, self._wanted, self._writer = run, config.tensorboard, None
+        # A Wasserstein critic's scores have no zero, so its accuracy would mean nothing.
+        self._left_out = {"step", "d_accuracy"} if config.objective.loss == "wasserstein" else {"step"}
 
     def go_on(self, step: int, history: Iterable[dict[str, float]]) -> None:
         """Begin a file that purges all from `step` on (0 in the first file), and add what the run still has of that."""
@@ -65,7 +67,8 @@ class Board:
 
     def record(self, record: dict[str, float]) -> None:
         """Write the numbers of a record as scalars."""
-        numbers = {_TAGS.get(name, f"measures/{name}"): value for name, value in record.items() if name != "step"}
+        shown = {name: value for name, value in record.items() if name not in self._left_out}
+        numbers = {_TAGS.get(name, f"measures/{name}"): value for name, value in shown.items()}
         self._write(record["step"], summary={"value": [{"tag": t, "simple_value": v} for t, v in numbers.items()]})
 
     def picture(self, step: int) -> None:

@@ -94,7 +94,6 @@ PANELS: dict[Kind, tuple[Panel, ...]] = {
             (("d_loss", "critic D", BLUE), ("g_loss", "generator G", VERMILION)),
             height=1.9,
         ),
-        ACCURACY,
         *MEASURED,
     ),
     "pairs": (

@@ -114,6 +114,14 @@ def test_rollback_within_a_second_purges_and_keeps_the_first_file(library, tmp_p
     assert _shown(tmp_path) == {("losses/d_loss", step): value for step, value in expected.items()}
 
 
+def test_accuracy_of_a_wasserstein_critic_is_left_out(library, tmp_path):
+    board = Board(RunFolder(tmp_path), dataclasses.replace(load_config("wgan"), tensorboard=True))
+    board.go_on(0, [])
+    board.record({"step": 1, "d_real": 1.0, "d_accuracy": 0.5})
+    board.close()
+    assert _shown(tmp_path) == {("D/real", 1): 1.0}
+
+
 def test_saved_state_has_its_events_on_the_disk(library, tmp_path):
     board = Board(RunFolder(tmp_path), _WISH)
     board.go_on(0, [])

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from ms_gan.commands.lines import reading_of
+from ms_gan.commands.lines import describe_record, reading_of
 from ms_gan.config import load_config
 from ms_gan.objectives import LOSSES
+from ms_gan.training.plan import make_plan
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
 
@@ -130,7 +131,16 @@ def test_readings_state_these_numbers(name, together, in_turn):
     for order, expected in orders.items():
         reading = reading_of(load_config("dense", [f"objective.loss={name}", f"updates.real_and_fake={order}"]))
         assert expected in reading
-        assert ("means of D's updates" in reading) == (order == "in_turn")
+        assert ("of D's updates on real and on fake" in reading) == (order == "in_turn")
+        assert ("accuracy is 50 %" in reading) == (order == "in_turn" and name != "wasserstein")
+
+
+@pytest.mark.parametrize(("loss", "told"), [("non_saturating", True), ("wasserstein", False)])
+def test_line_tells_an_accuracy_where_scores_have_a_zero(loss, told):
+    config = load_config("dense", [f"objective.loss={loss}"])
+    record = dict.fromkeys(("epoch", "step", "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"), 1)
+    record |= {} if told else {"distance": 0.0}
+    assert ("accuracy" in describe_record(config, make_plan(config, 10), record)) is told
 
 
 def test_what_the_sigmoid_makes_probabilities_of():
