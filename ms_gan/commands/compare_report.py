@@ -1,6 +1,6 @@
 """What `ms-gan compare` found: numbers, table and picture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,11 @@ def make_result(
     """
     first = ways[0].name
     modes = {way.name: {"title": way.title, **_numbers(config, trials[way.name], trials[first])} for way in ways}
-    others = {way.name: agreement(trials[first][0], trials[way.name][0]) for way in ways[1:] if way.options is not None}
+    others = {
+        way.name: _worst(agreement(trials[first][0], trial) for trial in trials[way.name])
+        for way in ways[1:]
+        if way.options is not None
+    }
     again = [agreement(trials[first][0], trial)["same_bits"] for trial in trials[first][1:]]
     return {
         "recipe": config.recipe,
@@ -50,13 +54,7 @@ def make_result(
         "steps": steps,
         "repeats": len(trials[first]),
         "modes": modes,
-        "agreement": {
-            "same_bits": all(found["same_bits"] for found in others.values()),
-            "losses": max(found["losses"] for found in others.values()),
-            "parameters": max(found["parameters"] for found in others.values()),
-            "same_bits_again": all(again) if again else None,
-            "with": others,
-        },
+        "agreement": _worst(others.values()) | {"same_bits_again": all(again) if again else None, "with": others},
     }
 
 
@@ -74,6 +72,14 @@ def agreement(one: Trial, other: Trial) -> dict[str, Any]:
         one.parameters[name].tobytes() == other.parameters[name].tobytes() for name in one.parameters
     )
     return {"same_bits": same, "losses": max(losses), "parameters": max(differences)}
+
+
+def _worst(agreements: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the same bits where all agreements have them, and the largest of their differences."""
+    found = list(agreements)
+    return {"same_bits": all(one["same_bits"] for one in found)} | {
+        key: max(one[key] for one in found) for key in ("losses", "parameters")
+    }
 
 
 def compare_table(result: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ms_gan.commands import compare as compare_module
 from ms_gan.commands.compare import compare, ways_for
-from ms_gan.commands.compare_report import agreement, compare_table
+from ms_gan.commands.compare_report import agreement, compare_table, make_result
 from ms_gan.commands.compare_trials import Trial, stock_environment
 from ms_gan.config import load_config
 from ms_gan.device import DeviceChoice
@@ -134,6 +134,23 @@ def test_on_ascend_the_two_levels_of_graph_mode_are_columns(monkeypatch, tmp_pat
     assert "graph O0 and graph O1: DIFFERENT bits; largest difference of losses 0, of parameters 0.5" in told
     assert "graph O0 and PyNative: the same bits" in told
     assert [way.name for way in ways_for("Ascend", stock=True)][-1] == "stock"
+
+
+def test_every_run_of_a_way_counts_for_its_bits():
+    timing = {"ms_per_step": 2.0, "first_step_seconds": 1.0, "peak_gb": 1.0, "steps": 10}
+    ended = {"graph": (1, 1), "pynative": (1, 9)}
+    trials = {
+        way: [
+            Trial(timing, [{"step": 5, "d_loss": 1.0, "g_loss": 1.0}], {"w": np.float32([weight])}) for weight in runs
+        ]
+        for way, runs in ended.items()
+    }
+    choice = DeviceChoice("CPU", 0, "auto", "no NPU", {}, {})
+    found = make_result(load_config("mlp", [], {}), choice, 10, ways_for("CPU", stock=False), trials)
+    assert not found["agreement"]["same_bits"]
+    assert found["agreement"]["same_bits_again"]
+    assert found["agreement"]["parameters"] == found["agreement"]["with"]["pynative"]["parameters"] == 8
+    assert "After 10 steps: DIFFERENT bits; largest difference of losses 0, of parameters 8" in compare_table(found)
 
 
 def test_the_level_of_the_graph_compiler_is_a_setting(command):
