@@ -84,6 +84,7 @@ def compare(
     _check(steps, repeats, stock, stock_steps)
     if stock:
         _check_stock(config)
+        _tell_what_stock_leaves_out(config, announce)
     target = result_folder("compare", config.recipe, out)
     choice = choose_device(device, require_ascend, announce=announce)
     ways = ways_for(choice.target, stock)
@@ -135,6 +136,14 @@ def _check_stock(config: Config) -> None:
     lacking = [name for name, there in used.items() if there]
     if lacking:
         raise UserError(f"compare --stock: the usual script has no {', '.join(lacking)}; leave out --stock")
+
+
+def _tell_what_stock_leaves_out(config: Config, announce: Callable[[str], object]) -> None:
+    """Say that the stock script has no schedules, where the recipe has one."""
+    sections = (config.generator_optimizer, config.discriminator_optimizer)
+    schedules = sorted({section.schedule for section in sections} - {"constant"})
+    if schedules:
+        announce(f"Stock keeps the learning rates of the start: it has no schedule (here {', '.join(schedules)}).")
 
 
 def _timing_text(trial: Trial) -> str:

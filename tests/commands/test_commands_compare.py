@@ -136,6 +136,25 @@ def test_on_ascend_the_two_levels_of_graph_mode_are_columns(monkeypatch, tmp_pat
     assert [way.name for way in ways_for("Ascend", stock=True)][-1] == "stock"
 
 
+@pytest.mark.parametrize(
+    ("recipe", "settings", "told"),
+    [
+        ("dcgan", [], True),
+        ("wgan", ["discriminator_optimizer.schedule=linear"], True),
+        ("mlp", [], False),
+    ],
+)
+def test_compare_says_that_the_usual_script_has_no_schedule(monkeypatch, tmp_path, recipe, settings, told):
+    timing = {"ms_per_step": 2.0, "first_step_seconds": 1.0, "peak_gb": 1.0, "steps": 10}
+    trial = Trial(timing, [{"step": 5, "d_loss": 1.0, "g_loss": 1.0}], {"w": np.ones(1, np.float32)})
+    for name in ("run_train", "run_stock"):
+        monkeypatch.setattr(compare_module, name, lambda *words: trial)
+    lines = []
+    config = load_config(recipe, settings, {})
+    compare(config, steps=10, repeats=1, stock=True, out=tmp_path / "c", device="cpu", announce=lines.append)
+    assert any("Stock keeps the learning rates of the start" in line for line in lines) == told
+
+
 def test_every_run_of_a_way_counts_for_its_bits():
     timing = {"ms_per_step": 2.0, "first_step_seconds": 1.0, "peak_gb": 1.0, "steps": 10}
     ended = {"graph": (1, 1), "pynative": (1, 9)}
