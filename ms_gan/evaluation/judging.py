@@ -129,7 +129,7 @@ def compare(real: Sample, fake: Sample, class_count: int, subsets: int = _SUBSET
     if class_count:
         shares = [classes.class_shares(sample.classes, class_count) for sample in (fake, real)]
         note(("classes", "confidence"), lambda: (classes.divergence(*shares), float(fake.confidence.mean())))
-    note(("swd",), lambda: (sliced_wasserstein(_scaled(fake.images), _scaled(real.images)),))
+    note(("swd",), lambda: (sliced_wasserstein(fake.images, real.images),))
     threshold = copies.copy_threshold(real.nearness)
     rate = copies.copy_rate(fake.nearness, threshold)
     note(("nearest", "copies"), lambda: (float(np.median(fake.nearness.distances)), rate))
@@ -172,7 +172,3 @@ def _interval(
 
 def _frechet(real: Sample, fake: Sample) -> float:
     return frechet.frechet_distance(frechet.gaussian_of(real.features), frechet.gaussian_of(fake.features))
-
-
-def _scaled(images: np.ndarray) -> np.ndarray:
-    return images.astype(np.float32) / 127.5 - 1

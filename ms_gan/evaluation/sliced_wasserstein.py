@@ -4,6 +4,8 @@ import numpy as np
 
 from ms_gan.errors import UserError
 
+_BLOCK = 1 << 22  # numbers of a set that are float64 at once, 32 MB
+
 
 def sliced_wasserstein(a: np.ndarray, b: np.ndarray, projections: int = 256, seed: int = 0) -> float:
     """Return the sliced Wasserstein distance of order 2 between two sets of vectors.
@@ -15,7 +17,8 @@ def sliced_wasserstein(a: np.ndarray, b: np.ndarray, projections: int = 256, see
     Parameters
     ----------
     a, b : ndarray, shapes (N, ...) and (M, ...)
-        The sets; all axes but the first are features, equally many in both. Images of the program are in [-1, 1].
+        The sets; all axes but the first are features, equally many in both. Bytes (uint8) are taken as images, and
+        count as -1 to 1.
     projections : int
         Number of directions, 1 or more.
     seed : int
@@ -35,7 +38,7 @@ def sliced_wasserstein(a: np.ndarray, b: np.ndarray, projections: int = 256, see
     ----------
     Bonneel, Rabin, Peyre, Pfister (2015), Sliced and Radon Wasserstein Barycenters of Measures.
     """
-    first, second = (np.asarray(values, np.float64).reshape(len(values), -1 if len(values) else 0) for values in (a, b))
+    first, second = (np.reshape(values, (len(values), -1 if len(values) else 0)) for values in (a, b))
     if not first.size or not second.size:
         raise UserError("sliced Wasserstein distance: a set is empty; give at least one image on each side")
     if first.shape[1] != second.shape[1]:
@@ -45,11 +48,23 @@ def sliced_wasserstein(a: np.ndarray, b: np.ndarray, projections: int = 256, see
         )
     if projections < 1:
         raise UserError(f"sliced Wasserstein distance: projections {projections} is too small, the least is 1")
-    if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise UserError("sliced Wasserstein distance: the images hold NaN or infinity; has the training diverged?")
     directions = np.random.default_rng(seed).standard_normal((first.shape[1], projections))
     directions /= np.linalg.norm(directions, axis=0)
-    return float(np.sqrt(_squared_distances(first @ directions, second @ directions).mean()))
+    return float(np.sqrt(_squared_distances(_project(first, directions), _project(second, directions)).mean()))
+
+
+def _project(values: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Return (N, n) on directions (n, p) as (N, p); block by block, all images at once as float64 take gigabytes."""
+    rows = max(1, _BLOCK // values.shape[1])
+    projected = np.empty((len(values), directions.shape[1]))
+    for start in range(0, len(values), rows):
+        block = values[start : start + rows]
+        if block.dtype == np.uint8:
+            block = block.astype(np.float32) / 127.5 - 1
+        if not np.isfinite(block).all():
+            raise UserError("sliced Wasserstein distance: the images hold NaN or infinity; has the training diverged?")
+        projected[start : start + rows] = block.astype(np.float64) @ directions
+    return projected
 
 
 def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,6 +1,8 @@
 """The sliced Wasserstein distance against cases with a known answer and a brute-force search."""
 
 import itertools
+import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -52,6 +54,19 @@ def test_brute_force_over_all_matchings(sizes):
         else:
             squares.append(np.square(np.sort(x) - np.sort(y)).mean())
     assert sliced_wasserstein(a, b, projections=4, seed=7) == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-12)
+
+
+def test_no_whole_copy_of_either_set(monkeypatch):
+    a, b = RNG.integers(0, 256, (2, 300, 3, 16, 16), dtype=np.uint8)
+    scaled = [images.astype(np.float32) / 127.5 - 1 for images in (a, b)]
+    at_once = sliced_wasserstein(*scaled, projections=4)
+    monkeypatch.setattr(sys.modules[sliced_wasserstein.__module__], "_BLOCK", 7 * 3 * 16 * 16)
+    tracemalloc.start()
+    in_blocks = sliced_wasserstein(a, b, projections=4)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert in_blocks == pytest.approx(at_once, rel=1e-12)
+    assert most < a.size  # bytes: less than one byte for each number of one set
 
 
 @pytest.mark.parametrize(
