@@ -2,6 +2,7 @@
 """The same steps in ms_gan and in eager PyTorch, in turn; prints a table. See docs/benchmarks.md."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from ms_gan.names import unknown_name
 
 # The recipes that `pytorch_twin` has too.
 _RECIPES = ("mlp", "dense", "dcgan", "wgan", "wgan_gp", "best_mnist", "sngan_horses", "r3gan_horses")
+# The twin has everything else of a recipe in itself; where the data come from --data-dir says.
+_SHARED_SETTINGS = re.compile(r"batch_size|seed|data\.(?!source$|folder$)\w+")
 # A side that sleeps takes next to no CPU time; above this it disturbs the other.
 _AWAKE = 0.02
 
@@ -31,6 +34,12 @@ def main(words: Sequence[str]) -> dict[str, Any]:
     for name in recipes:
         if name not in _RECIPES:
             raise UserError(unknown_name("--recipe", name, ("all", *_RECIPES)))
+    for setting in options.set:
+        if not _SHARED_SETTINGS.fullmatch(setting.partition("=")[0].strip()):
+            raise UserError(
+                f"--set {setting}: is no setting of both sides; give batch_size, seed or data.* (where the data are: "
+                "--data-dir), since the PyTorch twin is written for the recipe as published"
+            )
     if options.alternations < 1 or options.least < 1 or options.seconds < 0:
         raise UserError("--alternations and --least are whole numbers from 1, --seconds a number from 0")
     if module_version("torch") is None:
@@ -111,9 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", metavar="FILE", help="write the numbers there")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with MNIST or CIFAR-10 (the built-in digits)")
     parser.add_argument("--fused-adam", action="store_true", help="PyTorch's fused Adam instead of its default one")
-    parser.add_argument(
-        "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting of ms_gan, both sides"
-    )
+    shared = "batch_size, seed or data.*, of both sides"
+    parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help=shared)
     return parser
 
 

@@ -63,7 +63,8 @@ def test_sides_take_turns_and_ratios_are_of_neighbours():
 def test_json_and_table_of_the_comparison_with_pytorch(fake_sides, tmp_path, capsys):
     file = tmp_path / "numbers.json"
     words = ["--recipe", "wgan", "mlp", "--alternations", "7", "--json", str(file), "--fused-adam"]
-    against_pytorch.main([*words, "--data-dir", "d"])
+    settings = ("seed=3", "data.images_per_epoch=640")
+    against_pytorch.main([*words, "--data-dir", "d", "--set", *settings])
     result = json.loads(file.read_text())
     assert list(result["recipes"]) == ["wgan", "mlp"]
     numbers = result["recipes"]["wgan"]
@@ -73,7 +74,7 @@ def test_json_and_table_of_the_comparison_with_pytorch(fake_sides, tmp_path, cap
     # 5 D updates with 256 images in 3 ms.
     assert numbers["images_per_second"]["ms_gan"] == pytest.approx(5 * 256 / 0.003)
     assert {"machine", "versions", "date", "command", "load_before"} <= set(result)
-    assert fake_sides[:2] == [("ms_gan", "wgan", (), "d", False), ("pytorch", "wgan", (), "d", True)]
+    assert fake_sides[:2] == [("ms_gan", "wgan", settings, "d", False), ("pytorch", "wgan", settings, "d", True)]
     told = capsys.readouterr().out
     assert against_pytorch.markdown(result) in told
     assert "| `mlp` | 64 | 3 | 4 (4 to 6) | **0.75** (0.50 to 0.75) | 21,333, 16,000 | 1.00, 1.00 |" in told
@@ -107,6 +108,11 @@ def test_without_pytorch_the_line_says_what_to_install(monkeypatch):
     [
         (["against_pytorch", "--recipe", "mpl"], "did you mean mlp"),
         (["against_pytorch", "--alternations", "0"], "--alternations"),
+        (
+            ["against_pytorch", "--set", "batch_size=8", "objective.penalty=r1"],
+            "--set objective.penalty=r1: is no setting of both",
+        ),
+        (["against_pytorch", "--set", "data.source=builtin"], "--set data.source=builtin: is no setting of both"),
         (["growth", "--recipe", "mpl"], "did you mean mlp"),
         (["growth", "--widths", "0"], "--widths"),
         (["growth", "--picture", "x.jpg"], ".png"),
