@@ -56,14 +56,17 @@ class RunFolder:
         Raises
         ------
         UserError
-            If `out` holds a run already, or is a file, or cannot be written.
+            If `out` holds a run already or what is left of one, or is a file, or cannot be written.
         """
         run = cls(out if out is not None else new_folder(recipe))
         if os.path.exists(run.config_file):
             raise UserError(f"--out {run.path}: holds a run already; go on with --resume {run.path}, or name another")
-        if os.path.exists(run.history_file):
-            raise UserError(f"--out {run.path}: holds a history without its config.yaml; name another folder")
         try:
+            if left := next(run._remains(), None):
+                raise UserError(
+                    f"--out {run.path}: holds {left.relative_to(run.path)} of a run without its config.yaml; go on "
+                    f"with --resume {run.path}, name another folder, or remove this one"
+                )
             run.images.mkdir(parents=True, exist_ok=True)
             run.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
@@ -265,6 +268,14 @@ class RunFolder:
             for _, leftover in _matches(self.checkpoints, _HALF_STATE):
                 _remove(leftover)
             yield
+
+    def _remains(self) -> Iterator[Path]:
+        """Yield what is left of a run that had begun; a killed start leaves no more than real.png and state 0."""
+        yield from [self.history_file] if os.path.exists(self.history_file) else []
+        yield from (path for path in state_folders(self.checkpoints) if int(path.name[6:]) > 0)
+        yield from (path for _, path in _matches(self.checkpoints, NETWORK))
+        yield from (self.checkpoints / name for name in read_index(self.checkpoints).digests())
+        yield from (*self.grid_pictures().values(), *self.evaluations.glob("*"), *self.tensorboard.glob("*"))
 
     def _known_digests(self) -> dict[str, str | None]:
         try:

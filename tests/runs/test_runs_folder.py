@@ -34,6 +34,38 @@ def test_names_do_not_collide_and_taken_folders_are_refused(tmp_path, monkeypatc
         RunFolder.new("mlp", str(first.path))
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        *("history.jsonl", "checkpoints/state-00000020/position.json", "checkpoints/Generator1.ckpt"),
+        *("images/step-00000010.png", "evaluation/a.json", "tensorboard/events"),
+    ],
+)
+def test_what_is_left_of_another_run_is_not_mixed_with_a_new_one(tmp_path, left):
+    # A start that was killed before there was a config.yaml leaves these, and is begun anew.
+    for name in ("log.txt", "environment.json", ".lock", "images/real.png", "checkpoints/state-00000000/position.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for folder in (".state-00000000.tmp", "../workers/start-1"):
+        (tmp_path / "checkpoints" / folder).mkdir(parents=True)
+    RunFolder.new("mlp", str(tmp_path))
+    (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / left).touch()
+    with pytest.raises(UserError, match=f"holds {left.removesuffix('/position.json')} of a run without its config"):
+        RunFolder.new("mlp", str(tmp_path))
+
+
+def test_an_index_of_checkpoints_that_are_gone_is_not_gone_on_with(tmp_path):
+    run = RunFolder.new("mlp", str(tmp_path))
+    files = run.network_files(20, None)
+    _touch(run, *(f"checkpoints/{file.name}" for file in files))
+    run.note_networks(20, files, None)
+    for file in files:
+        file.unlink()
+    with pytest.raises(UserError, match="holds checkpoints/Generator_step20"):
+        RunFolder.new("mlp", str(tmp_path))
+
+
 def test_a_recipe_whose_name_no_file_can_have_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
