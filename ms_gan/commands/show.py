@@ -18,6 +18,7 @@ from ms_gan.runs.heading import heading
 from ms_gan.training.plan import Plan
 
 _MOST_FRAMES = 120
+_MOST_PIXELS = 1 << 28  # of all frames; 120 of the usual grids, 1,000 pixels wide and high, are half of it
 _MOST_SECONDS = 40.0
 # Noisy early grids compress badly; 64 greys are at most 2 of 255 off and take a quarter less.
 _GREYS = 64
@@ -92,7 +93,7 @@ def plot_epochs(run: RunFolder, epochs: Sequence[int], out: str | Path | None = 
 def animate(
     run: RunFolder, out: str | Path | None = None, seconds_per_frame: float | None = None, every: int = 1
 ) -> Path:
-    """Build the GIF from the grids of a run.
+    """Build the GIF from the grids of a run: at most 120, evenly spaced; of very large grids fewer, for the memory.
 
     Parameters
     ----------
@@ -117,7 +118,8 @@ def animate(
         raise UserError(f"--every {every}: the least is 1")
     steps = list(pictures)
     steps = sorted({*steps[every - 1 :: every], steps[-1]})
-    chosen = [steps[index] for index in choose_frames(len(steps), _MOST_FRAMES)]
+    most = _MOST_PIXELS // read_picture(pictures[steps[-1]])[..., 0].size
+    chosen = [steps[index] for index in choose_frames(len(steps), min(_MOST_FRAMES, max(2, most)))]
     pace = seconds_per_frame or min(plan.config.samples.seconds_per_frame, _MOST_SECONDS / len(chosen))
     frames = [read_picture(pictures[step]) for step in chosen]
     captions = [f"epoch {plan.epoch_of(step)} · step {step:,}" for step in chosen]

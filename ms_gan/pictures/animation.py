@@ -184,9 +184,7 @@ def _palette(
         greys = np.repeat(np.arange(256, dtype=np.uint8), 3)
         return greys.tobytes(), [frame[..., 0] for frame in frames], lambda strip: strip
     room = 256 - STRIP_COLOURS
-    everything = np.concatenate([frame.reshape(-1, 3) for frame in frames])
-    sample = everything[:: max(1, len(everything) // SAMPLE)][None]
-    adapted = Image.fromarray(np.ascontiguousarray(sample)).quantize(room, Image.Quantize.MEDIANCUT, kmeans=1)
+    adapted = Image.fromarray(_sample(frames)[None]).quantize(room, Image.Quantize.MEDIANCUT, kmeans=1)
     colours = bytes(adapted.getpalette()[: 3 * room]).ljust(3 * room, b"\0")
     ramp = np.repeat(np.linspace(0, 255, STRIP_COLOURS).astype(np.uint8), 3).tobytes()
     indexed = [
@@ -194,6 +192,14 @@ def _palette(
     ]
     step = 255 // (STRIP_COLOURS - 1)
     return colours + ramp, indexed, lambda strip: (room + np.rint(strip / step)).astype(np.uint8)
+
+
+def _sample(frames: list[np.ndarray]) -> np.ndarray:
+    """Take about `SAMPLE` pixels (n, 3), evenly spaced over all frames; to join those first would take gigabytes."""
+    pixels = frames[0].size // 3
+    every = max(1, len(frames) * pixels // SAMPLE)
+    starts = [-number * pixels % every for number in range(len(frames))]
+    return np.concatenate([frame.reshape(-1, 3)[start::every] for start, frame in zip(starts, frames, strict=True)])
 
 
 def _encoded(pictures: list[Image.Image], seconds_per_frame: float) -> bytes:

@@ -1,6 +1,7 @@
 """Readers of what `plot` and `animate` are given: any bytes give a result or one line."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ms_gan.commands import show
 from ms_gan.commands.show import plot, read_picture, scatter
+from ms_gan.config import load_config
 from ms_gan.errors import UserError
 from ms_gan.pictures.curves import read_loss_texts
 
@@ -48,6 +51,17 @@ def test_any_damage_of_a_grid_is_noticed(tmp_path_factory, grid, place, bit, cut
     assert "\n" not in message
     # A bit of the kind of a chunk may make one that PNG readers pass over.
     assert picture is None or np.array_equal(picture[:, :, 0], np.arange(64 * 64, dtype=np.uint8).reshape(64, 64))
+
+
+@pytest.mark.parametrize(("room", "frames"), [(0, 2), (3, 3), (100, 5)])
+def test_a_film_of_large_grids_has_fewer_of_them(grid, tmp_path, monkeypatch, room, frames):
+    pictures = {step: tmp_path / f"{step}.png" for step in range(10, 60, 10)}
+    for path in pictures.values():
+        path.write_bytes(grid)
+    run = SimpleNamespace(config=lambda: load_config("mlp"), steps_per_epoch=lambda: 10, grid_pictures=lambda: pictures)
+    monkeypatch.setattr(show, "_MOST_PIXELS", room * 64 * 64)
+    with Image.open(show.animate(run, tmp_path / "film.gif")) as film:
+        assert film.n_frames == frames
 
 
 @pytest.mark.parametrize("draw", [plot, scatter])

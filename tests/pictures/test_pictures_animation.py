@@ -1,5 +1,7 @@
 """The GIF: one frame for each given, exact greys, captions that touch nothing but the strip."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
 from ms_gan.errors import UserError
-from ms_gan.pictures import choose_frames, save_gif
+from ms_gan.pictures import animation, choose_frames, save_gif
 
 HEIGHT, WIDTH = 60, 200
 
@@ -111,6 +113,23 @@ def test_equal_frames_give_equal_bytes(tmp_path, channels):
     for name in ("a.gif", "b.gif"):
         save_gif(tmp_path / name, [noise(k, channels) for k in range(3)], ["x", "y", "z"], 1)
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
+
+
+@pytest.mark.parametrize("most", [7, 100, 10**6])
+def test_pixels_for_the_palette_are_those_of_all_frames_joined(monkeypatch, most):
+    frames = [noise(k, 3) for k in range(5)]
+    joined = np.concatenate([frame.reshape(-1, 3) for frame in frames])
+    monkeypatch.setattr(animation, "SAMPLE", most)
+    assert (animation._sample(frames) == joined[:: max(1, len(joined) // most)]).all()
+
+
+def test_a_palette_takes_no_second_copy_of_the_frames():
+    frames = [np.full((500, 500, 3), k, np.uint8) for k in range(8)]
+    tracemalloc.start()
+    animation._palette(frames)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < sum(frame.nbytes for frame in frames)
 
 
 @given(st.integers(1, 500), st.integers(2, 60))
