@@ -24,8 +24,7 @@ def overlays(runs: Sequence[Gathered]) -> list[dict[str, Any]]:
             if any(record.get(key) is not None for record in one.records):
                 groups.setdefault(_scale(key, one), []).append(number)
         for members in groups.values():
-            loss = runs[members[0]].config.objective.loss.replace("_", " ")
-            full = f"{title} ({loss})" if len(groups) > 1 and key in _TITLES else title
+            full = f"{title} ({_kind(key, runs[members[0]])})" if len(groups) > 1 and key in _TITLES else title
             charts.append(overlay(full, key, [(number, runs[number].name, runs[number].records) for number in members]))
     return [one for one in charts if one]
 
@@ -37,5 +36,11 @@ def _scale(key: str, one: Gathered) -> str:
         return f"{one.data_digest} {config.evaluation.images}"
     # The scale of scores is the critic's own.
     if one.kind == "wasserstein" or key == "margin":
-        return f"{config.objective} {config.discriminator}"
-    return config.objective.loss
+        return f"{_kind(key, one)} {config.objective} {config.discriminator}"
+    return _kind(key, one)
+
+
+def _kind(key: str, one: Gathered) -> str:
+    """Return the loss in words; that of D from updates in turn apart, which is half as large (their mean)."""
+    in_turn = key == "d_loss" and one.config.updates.real_and_fake == "in_turn"
+    return one.config.objective.loss.replace("_", " ") + (", in turn" if in_turn else "")

@@ -7,6 +7,7 @@ from report_pages import read, result
 from run_folders import copy_run
 
 from ms_gan.commands.report import report
+from ms_gan.config import load_config
 from ms_gan.config.schema import ObjectiveConfig
 from ms_gan.report import write_comparison
 from ms_gan.report.charts import overlay
@@ -185,6 +186,17 @@ def test_curves_are_only_laid_over_each_other_on_one_scale(three):
         rewrite(run, records, objective=ObjectiveConfig(loss="wasserstein", clip=clip))
     charts = {chart["title"]: [name for _, name in chart["legend"]] for chart in overlays([*map(gather, three)])}
     assert charts["Estimated distance (wasserstein)"] == ["first", "third"]
+
+
+def test_losses_of_d_from_updates_in_turn_have_a_chart_of_their_own(three):
+    records = [{"step": step, "epoch": 0, "d_loss": 0.69, "g_loss": 0.69} for step in (10, 20)]
+    for run, recipe in zip(three, ("dense", "dense", "mlp"), strict=True):
+        rewrite(run, records, updates=load_config(recipe).updates)
+    charts = {chart["title"]: [name for _, name in chart["legend"]] for chart in overlays([*map(gather, three)])}
+    assert charts["Loss of G"] == ["first", "second", "third"]
+    assert {title: names for title, names in charts.items() if "Loss of D" in title} == {
+        "Loss of D (non saturating, in turn)": ["first", "second"]
+    }
 
 
 def test_no_two_of_many_runs_have_one_line():
