@@ -66,18 +66,22 @@ def overlay(title: str, key: str, runs: Sequence[tuple[int, str, Sequence[dict]]
         return None
     low, high = limits(np.concatenate([column[:, 1] for _, _, column in columns]))
     last = max(1, max(int(column[-1, 0]) for _, _, column in columns))
-    lines = [
-        _line(column[:, 0] / last, (np.clip(column[:, 1], low, high) - low) / (high - low), number, band=False)
-        for number, _, column in columns
-    ]
-    legend = [(_look(number), name) for number, name, _ in columns]
-    svg = _svg([*_axes(low, high, last, False), *lines], f"{title}, by step")
+    shown = [(col[:, 0] / last, (np.clip(col[:, 1], low, high) - low) / (high - low), k) for k, _, col in columns]
+    # Over all lines, so that none of them covers a number.
+    drawn = [_line(*one, band=False) for one in shown] + [_mark(*one) for one in shown]
+    legend = [(_look(number), f"{_told_apart_by(number)} {name}".lstrip()) for number, name, _ in columns]
+    svg = _svg([*_axes(low, high, last, False), *drawn], f"{title}, by step")
     return {"title": title, "reading": "", "notes": [], "legend": legend, "svg": svg}
 
 
 def _look(number: int) -> str:
     """Return the classes of a line: six colours, then the same ones dashed, then dotted."""
     return f"line-{number % COLOURS} dash-{number // COLOURS % DASHES}"
+
+
+def _told_apart_by(number: int) -> str:
+    """Return what stands at a line and before its name where an earlier line looks the same: its number, from 1."""
+    return "" if number < COLOURS * DASHES else str(number + 1)
 
 
 def _svg(parts: Sequence[str], label: str) -> str:
@@ -91,8 +95,7 @@ def _line(across: np.ndarray, up: np.ndarray, number: int, band: bool = True) ->
     across, up = across[there], up[there]
     if not len(up):
         return ""
-    x = LEFT + across * (WIDTH - LEFT - RIGHT)
-    y = TOP + (1 - up) * (HEIGHT - TOP - BOTTOM)
+    x, y = _placed(across, up)
     look = _look(number)
     if len(x) == 1:
         return f'<circle class="dot {look}" cx="{x[0]:.1f}" cy="{y[0]:.1f}" r="3"/>'
@@ -104,6 +107,19 @@ def _line(across: np.ndarray, up: np.ndarray, number: int, band: bool = True) ->
     above = [(x[g].mean(), y[g].min()) for g in groups]
     below = [(x[g].mean(), y[g].max()) for g in reversed(groups)]
     return f'<polygon class="band {look}" points="{_points(above + below)}"/>{drawn}'
+
+
+def _placed(across: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where points of the unit square are in the picture."""
+    return LEFT + across * (WIDTH - LEFT - RIGHT), TOP + (1 - up) * (HEIGHT - TOP - BOTTOM)
+
+
+def _mark(across: np.ndarray, up: np.ndarray, number: int) -> str:
+    """Return the number that a line has at it, if any; not all at one end, where they would cover each other."""
+    text, parts = _told_apart_by(number), min(9, len(up))
+    part = np.array_split(np.arange(len(up)), parts)[number % parts]
+    x, y = _placed(across[part].mean(), up[part].mean())
+    return f'<text class="mark {_look(number)}" x="{x:.1f}" y="{y:.1f}">{text}</text>' if text else ""
 
 
 def _points(pairs: Sequence[tuple[float, float]]) -> str:

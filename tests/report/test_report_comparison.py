@@ -205,6 +205,13 @@ def test_no_two_of_many_runs_have_one_line():
     looks = [look for look, _ in found["legend"]]
     assert len(set(looks)) == 18
     assert all(f'class="line {look}"' in found["svg"] for look in looks)
+    assert 'class="mark' not in found["svg"]
+    # The looks are used up; the number of a line tells it from the earlier one.
+    found = overlay("Loss", "d_loss", [(number, "run", records) for number in range(20)])
+    assert len({(look, name) for look, name in found["legend"]}) == 20
+    assert found["legend"][18] == (looks[0], "19 run")
+    assert f'class="mark {looks[0]}"' in found["svg"]
+    assert ">19</text>" in found["svg"]
 
 
 def test_several_runs_in_one_page(pair, tmp_path):
