@@ -68,7 +68,7 @@ def train_on_workers(config: Config, launch: Launch, options: dict[str, Any]) ->
     device = _agreed_device(options)
     run = RunFolder.new(config.recipe, options.get("out"))
     chosen = options | device | {"out": str(run.path)}
-    _launch(JobForWorkers(to_mapping(config), None, [], {}, chosen, list(sys.argv)), launch, run)
+    _launch(JobForWorkers(to_mapping(config), None, [], {}, chosen, _command()), launch, run)
     return run
 
 
@@ -80,7 +80,7 @@ def resume_on_workers(
     run, stored = stored_config(path, print)
     check_split(merge_resumed(stored, settings, overrides), launch.worker_num)
     device = _agreed_device(options)
-    _launch(JobForWorkers(None, path, list(settings), overrides, options | device, list(sys.argv)), launch, run)
+    _launch(JobForWorkers(None, path, list(settings), overrides, options | device, _command()), launch, run)
     return run
 
 
@@ -95,6 +95,11 @@ def _agreed_device(options: dict[str, Any]) -> dict[str, Any]:
             "ASCEND_RT_VISIBLE_DEVICES=4,5"
         )
     return {"device": choice.target.lower(), "require_ascend": choice.target == "Ascend"}
+
+
+def _command() -> list[str]:
+    """Return the words of the command line, without the folder that the program lies in."""
+    return [os.path.basename(sys.argv[0]), *sys.argv[1:]]
 
 
 def _launch(job: JobForWorkers, launch: Launch, run: RunFolder) -> None:
@@ -114,7 +119,9 @@ def _launch(job: JobForWorkers, launch: Launch, run: RunFolder) -> None:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            _watch(launcher, folder, launch, received)
+            # A second signal interrupts; the number of the first one is received.
+            with contextlib.suppress(KeyboardInterrupt):
+                _watch(launcher, folder, launch, received)
         finally:
             _kill(launcher, file)
     _end(launcher.returncode, folder, launch, run, received)

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -221,6 +223,37 @@ def test_another_number_of_workers_than_was_started_is_refused(
     assert result.status == 2
     assert f"--workers {number}: this process is one of {name}=8, started already" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+class Launcher:
+    """Stands in for msrun: whenever it is asked whether it still works, the launching process gets a SIGTERM."""
+
+    returncode = -signal.SIGKILL
+
+    def __init__(self, *words, **options):
+        pass
+
+    def poll(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def wait(self):
+        pass
+
+
+def test_a_second_sigterm_ends_with_its_status_and_the_job_names_no_folder_of_the_program(
+    command, words, tmp_path, monkeypatch
+):
+    from ms_gan.commands import signals, workers
+
+    run = tmp_path / "run"
+    given = words(run, "--steps", 1, "--workers", 2)
+    monkeypatch.setattr(workers, "subprocess", SimpleNamespace(Popen=Launcher, DEVNULL=None))
+    monkeypatch.setattr(signals, "_ONE_SIGNAL", 0)
+    monkeypatch.setattr(sys, "argv", ["/home/someone/.venv/bin/ms-gan", *given])
+    result = command(*given)
+    assert result.status == 143
+    assert result.stderr.splitlines()[-1] == "ms-gan: stopped before the first step"
+    assert json.loads((run / "workers" / "start-1" / "job.json").read_text())["command"] == ["ms-gan", *given]
 
 
 def test_number_of_one_npu_with_several_workers_is_refused(command, words, tmp_path, monkeypatch):
