@@ -11,9 +11,10 @@ from ms_gan.data.classes import asked_classes, asking
 from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.pictures.animation import save_gif, save_strip
-from ms_gan.pictures.grid import tile
+from ms_gan.pictures.grid import ABOUT, tile
 
 _SECONDS_PER_FRAME = 0.1
+_LARGEST_SCALE = 10  # of a pixel in the animation
 
 
 def spherical(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
@@ -60,7 +61,8 @@ def interpolate(
     frames : int
         Pictures on the way from one seed to the next, both ends included, at least 2.
     out : path-like
-        ``*.png``: a strip with a row for each way; ``*.gif``: the whole walk as an animation.
+        ``*.png``: a strip with a row for each way; ``*.gif``: the whole walk as an animation, enlarged to about 600
+        pixels and at most tenfold.
     class_name : str, optional
         The class that a conditional run is asked for all the way, by name or number.
 
@@ -103,5 +105,6 @@ def interpolate(
     if classes:
         names = [f"{name} as {classes[number]}" for name, number in zip(names, numbers, strict=True)]
     captions = [f"{names[i]} to {names[i + 1]}" for i in range(len(stations) - 1) for _ in shares]
-    save_gif(out, [tile(image[None], 1, 1, scale=10) for image in images], captions, _SECONDS_PER_FRAME)
+    scale = max(1, min(_LARGEST_SCALE, ABOUT // images.shape[-1]))
+    save_gif(out, [tile(image[None], 1, 1, scale) for image in images], captions, _SECONDS_PER_FRAME)
     return out
