@@ -50,9 +50,7 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--grid", type=grid, metavar="RxC", help="rows x columns, for example 5x5")
     parser.add_argument("--seed", type=int, help="the latents follow from it (1)")
     asked = parser.add_mutually_exclusive_group()
-    asked.add_argument(
-        "--class", dest="classes", type=lambda word: [word], metavar="CLASS", help=f"draw this class, {_HOW_TO_ASK}"
-    )
+    asked.add_argument("--class", dest="class_name", metavar="CLASS", help=f"draw this class, {_HOW_TO_ASK}")
     asked.add_argument(
         "--classes",
         nargs="+",
@@ -100,13 +98,16 @@ def run_generate(options: argparse.Namespace) -> None:
     from ms_gan.commands.generate import classes_of, find_generator, generate
     from ms_gan.device import activate, choose_device
 
-    fixed = (options.num, options.grid, options.seed, options.classes)
+    option, asked = ("--classes", options.classes) if options.class_name is None else ("--class", [options.class_name])
+    fixed = (options.num, options.grid, options.seed, asked)
     if options.training_grid and any(given is not None for given in fixed):
         raise UserError(
             "--training-grid: number, grid, seed and classes are those of the training; leave out --num, --grid, "
             "--seed, --class"
         )
-    _say_average(find_generator(options.source, options.config)[0])
+    checkpoint, settings = find_generator(options.source, options.config)
+    classes = classes_of(asked or (), settings.class_names, option)
+    _say_average(checkpoint)
     activate(choose_device(options.device, require_ascend=options.require_ascend))
     rows, columns = options.grid or (0, 0)
     written = generate(
@@ -119,7 +120,7 @@ def run_generate(options: argparse.Namespace) -> None:
         training_grid=options.training_grid,
         latent_scales=options.latent_scale,
         batch_statistics=options.batch_statistics,
-        classes=classes_of(options.classes or ()),
+        classes=classes,
     )
     _tell(written)
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ms_gan.runs.folder import RunFolder
 
 _MOST_IMAGES = 1_000_000
 _FILES = (".png", ".npy")
+_RANGE = re.compile(r"(\d{1,8})-(\d{1,8})")
 
 
 def load_generator(source: str | Path, config: str | None = None):
@@ -120,7 +122,7 @@ def generate(
     UserError
         If something that was given is wrong.
     """
-    check_wish(num * max(1, len(classes)), seed)
+    check_wish(num, seed, len(classes) or 1)
     if not all(math.isfinite(scale) for scale in latent_scales):
         raise UserError(f"--latent-scale {' '.join(map(str, latent_scales))}: must be finite numbers")
     if latent_scales and batch_statistics:
@@ -136,7 +138,7 @@ def generate(
     rows, columns = layout(num, grid)
     latents = drawing_latents(settings, seed, num)
     if classes:
-        numbers = asked_classes(classes, settings.class_names)
+        numbers = asked_classes(classes, settings.class_names, "classes")
         latents = np.concatenate([drawing_latents(settings, seed, num, np.full(num, number)) for number in numbers])
     if latent_scales and len(classes) > 1:
         raise UserError("--latent-scale: goes with one --class, not with several --classes")
@@ -154,22 +156,30 @@ def generate(
     return write_images(out, images, rows, columns)
 
 
-def classes_of(words: Sequence[str]) -> list[str]:
-    """Return classes from words as given after ``--classes``: names, numbers, and ranges of numbers such as 0-9."""
+def classes_of(words: Sequence[str], names: Sequence[str], option: str) -> list[str]:
+    """Return which of the classes `names` are meant by words as given after `option`.
+
+    These are names, numbers, and ranges of numbers such as 0-9. UserError for a word that is none of them.
+    """
     found = []
     for word in words:
-        first, dash, last = word.partition("-")
-        if dash and first.isdecimal() and last.isdecimal() and int(last) - int(first) in range(1000):
-            found += [str(number) for number in range(int(first), int(last) + 1)]
-        else:
-            found.append(word)
+        # Names may look like ranges, '1-2' of ages.
+        match = None if word in names else _RANGE.fullmatch(word)
+        numbers = range(int(match[1]), int(match[2]) + 1) if match else ()
+        asked = [str(number) for number in numbers] if 0 < len(numbers) <= 1000 else [word]
+        found += [names[number] for number in asked_classes(asked, names, f"{option} {word}")]
     return found
 
 
-def check_wish(num: int, seed: int) -> None:
-    """Raise UserError for a number of images or a seed that cannot be."""
+def check_wish(num: int, seed: int, classes: int = 1) -> None:
+    """Raise UserError for a number of images, of each of so many classes, or a seed that cannot be."""
     if not 1 <= num <= _MOST_IMAGES:
         raise UserError(f"--num {num}: must be from 1 to {_MOST_IMAGES:,}")
+    if num * classes > _MOST_IMAGES:
+        raise UserError(
+            f"--num {num}: of each of {classes} classes are {num * classes:,} images, more than {_MOST_IMAGES:,}; give "
+            "fewer of either"
+        )
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
 

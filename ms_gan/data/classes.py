@@ -63,8 +63,10 @@ def asking(latents: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([latents, np.float32(math.sqrt(latents.shape[1])) * one_hot(numbers, count)], axis=1)
 
 
-def asked_classes(words: Sequence[str], names: Sequence[str]) -> list[int]:
+def asked_classes(words: Sequence[str], names: Sequence[str], where: str = "--class") -> list[int]:
     """Return the places in `names` of classes that a generator is asked for, by name or by this place, from 0.
+
+    `where` they were asked for begins the message of an error.
 
     Raises
     ------
@@ -72,8 +74,8 @@ def asked_classes(words: Sequence[str], names: Sequence[str]) -> list[int]:
         If the generator knows no classes, or not one of these.
     """
     if not names:
-        raise UserError("--class: this generator draws no classes on request; train with --set conditional=true")
-    return class_numbers(words, names, "--class")
+        raise UserError(f"{where}: this generator draws no classes on request; train with --set conditional=true")
+    return class_numbers(words, names, where)
 
 
 def drawing_latents(config: Config, seed: int, count: int, numbers: np.ndarray | None = None) -> np.ndarray:

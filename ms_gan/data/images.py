@@ -156,22 +156,26 @@ def allocate(
 
 
 def class_numbers(classes: Sequence[str | int], class_names: Sequence[str], where: str) -> list[int]:
-    """Return the numbers of `classes`, each given as a name (case does not matter) or a number.
+    """Return the numbers of `classes`, each given as a name or a number.
 
-    A name goes before a number, so that a folder of pictures called '7' is found by 7; where all names are numbers, no
-    other number counts. `where` begins the message of the UserError for what is neither.
+    A name goes before one that only case tells from it, and any name before a number, so that a folder of pictures
+    called '7' is found by 7; where all names are numbers, no other number counts. `where` begins the message of the
+    UserError for what is neither, or may be several.
     """
     counted = not all(name.isdecimal() for name in class_names)
-    by_name = {name.casefold(): number for number, name in reversed(list(enumerate(class_names)))}
+    known = [f"{name} ({number})" if counted else name for number, name in enumerate(class_names)]
     numbers = []
     for given in classes:
         text = str(given).strip()
-        if text.casefold() in by_name:
-            numbers.append(by_name[text.casefold()])
+        same = [number for number, name in enumerate(class_names) if name == text]
+        same = same or [number for number, name in enumerate(class_names) if name.casefold() == text.casefold()]
+        if len(same) > 1:
+            raise UserError(f"{where}: {text!r} may be {' or '.join(known[number] for number in same)}; say which")
+        if same:
+            numbers += same
         elif counted and text.isascii() and text.isdecimal() and len(text) < 9 and int(text) < len(class_names):
             numbers.append(int(text))
         else:
-            known = [f"{name} ({number})" if counted else name for number, name in enumerate(class_names)]
             message = unknown_name(where, text, class_names)
             raise UserError(f"{message.split('; ')[0]}; known: {', '.join(known)}")
     return numbers

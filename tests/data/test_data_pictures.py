@@ -48,6 +48,12 @@ def test_numbered_folders_are_chosen_by_name(tmp_path):
     assert load_images(folder=tmp_path, classes=[10]).images.max() == 10
 
 
+def test_folders_that_only_case_tells_apart_are_chosen_as_they_are_spelt(tmp_path):
+    for name, colour in (("A", 1), ("a", 2), ("b", 3)):
+        write_picture(tmp_path / name / "a.png", colour=colour, mode="L")
+    assert load_images(folder=tmp_path, classes=["a", "B"]).images[:, 0, 0, 0].tolist() == [2, 3]
+
+
 def test_grey_only_when_all_are_grey(tmp_path):
     write_picture(tmp_path / "a.png", colour=100, mode="L")
     write_picture(tmp_path / "b.png", colour=1, mode="1")
