@@ -6,6 +6,7 @@ from mindspore import Tensor, nn
 
 from ms_gan.networks.kit import kit
 from ms_gan.networks.registry import ImageShape, discriminator, generator
+from ms_gan.networks.spectral import SpectralDense
 
 
 @generator("mlp")
@@ -51,18 +52,23 @@ class MLPDiscriminator(nn.Cell):
         Shape of the images to judge.
     widths : sequence of int
         Widths of the hidden layers.
+    spectral : bool
+        Whether all layers have spectral normalisation (Miyato et al. 2018).
     outputs : int
         Number of logits; more than 1 in a conditional run.
     """
 
-    def __init__(self, image: ImageShape, widths: tuple[int, ...] = (512, 256), outputs: int = 1):
+    def __init__(
+        self, image: ImageShape, widths: tuple[int, ...] = (512, 256), spectral: bool = False, outputs: int = 1
+    ):
         super().__init__()
+        dense = SpectralDense if spectral else nn.Dense
         layers: list[nn.Cell] = []
         previous = self.pixels = image.channels * image.size * image.size
         for width in widths:
-            layers += [nn.Dense(previous, width), kit().LeakyReLU(0.2)]
+            layers += [dense(previous, width), kit().LeakyReLU(0.2)]
             previous = width
-        self.layers = nn.SequentialCell([*layers, nn.Dense(previous, outputs)])
+        self.layers = nn.SequentialCell([*layers, dense(previous, outputs)])
 
     def construct(self, images: Tensor) -> Tensor:
         """Turn images (N, C, S, S) into logits (N, outputs)."""

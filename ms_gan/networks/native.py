@@ -5,7 +5,7 @@ Its names, arguments and parameters are those of `ms_gan.networks.batch_last`, t
 
 from mindspore import Tensor, nn, ops
 
-from ms_gan.networks.spectral import SpectralScale
+from ms_gan.networks import spectral
 
 
 class FromLatents(nn.Cell):
@@ -91,18 +91,12 @@ class Conv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel, stride, "pad", padding, has_bias=has_bias)
 
 
-class SpectralDense(Dense):
-    """A fully connected layer whose weight is divided by its largest singular value."""
-
-    def __init__(self, in_channels: int, out_channels: int):
-        super().__init__(in_channels, out_channels)
-        self.scale = SpectralScale(out_channels)
+class SpectralDense(spectral.SpectralDense):
+    """A fully connected layer over all features with spectral normalisation; its result is (N, out, 1, 1)."""
 
     def construct(self, activations: Tensor) -> Tensor:
         """Flatten, multiply, and add the image axes."""
-        flat = activations.reshape((activations.shape[0], -1))
-        # In half precision the scale is float32 all the same.
-        result = self.bias_add(self.matmul(flat, self.scale(self.weight).astype(flat.dtype)), self.bias)
+        result = super().construct(activations.reshape((activations.shape[0], -1)))
         return result.reshape((*result.shape, 1, 1))
 
 
@@ -111,7 +105,7 @@ class SpectralConv2d(Conv2d):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int, in_size: int):
         super().__init__(in_channels, out_channels, kernel, stride, padding, in_size)
-        self.scale = SpectralScale(out_channels)
+        self.scale = spectral.SpectralScale(out_channels)
 
     def construct(self, activations: Tensor) -> Tensor:
         """Convolve."""

@@ -54,3 +54,16 @@ class _Divide(nn.Cell):
         outer = (left * right).reshape(weight.shape)
         constants = ops.zeros_like(left), ops.zeros_like(right), ops.zeros_like(largest)
         return (dout - outer * (dout * out).sum()) / largest, *constants
+
+
+class SpectralDense(nn.Dense):
+    """A fully connected layer, (N, in) to (N, out), whose weight is divided by its largest singular value."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels)
+        self.scale = SpectralScale(out_channels)
+
+    def construct(self, features: Tensor) -> Tensor:
+        """Multiply."""
+        # In half precision the scale is float32 all the same.
+        return self.bias_add(self.matmul(features, self.scale(self.weight).astype(features.dtype)), self.bias)

@@ -5,10 +5,13 @@ import dataclasses
 import mindspore as ms
 import numpy as np
 import pytest
+from conftest import slow
 from mindspore import Parameter, Tensor
 from small_runs import SmallRun, digits_for, small_config
 
+from ms_gan.config import load_config, recipe_names
 from ms_gan.networks import ImageShape, build_discriminator
+from ms_gan.networks.configured import discriminator_of, image_shape
 from ms_gan.networks.kit import plain_layers
 from ms_gan.networks.spectral import SpectralScale
 
@@ -83,7 +86,7 @@ def test_gradient_at_convergence_is_that_of_the_weight_over_its_singular_value(c
         assert (gradient.asnumpy() * direction).sum() == pytest.approx(expected, rel=2e-3, abs=2e-3)
 
 
-@pytest.mark.parametrize("family", ["dcgan", "wgan"])
+@pytest.mark.parametrize("family", ["mlp", "dcgan", "wgan"])
 def test_both_kits_give_the_same_whatever_the_size_of_a_weight(family):
     image, options = ImageShape(2, 8), {"widths": [4, 5], "spectral": True}
     ours = build_discriminator(family, image, options).set_train(False)
@@ -102,9 +105,18 @@ def test_both_kits_give_the_same_whatever_the_size_of_a_weight(family):
     np.testing.assert_allclose(ours(images).asnumpy(), before, rtol=1e-4, atol=1e-6)
 
 
-# Slow: sngan_horses, in test_training_modes.py, is one such run.
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["dcgan", "wgan"])
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_every_recipe_without_a_penalty_has_it_in_every_layer_of_its_critic(recipe):
+    config = load_config(recipe, ["discriminator.options.spectral=true", "objective.penalty=none"])
+    names = [parameter.name for parameter in discriminator_of(config, image_shape(config)).get_parameters()]
+    weights = [name for name in names if name.endswith(".weight")]
+    vectors = [f"{name.removesuffix('weight')}scale.u" for name in weights]
+    assert vectors
+    assert [name for name in names if name.endswith(".u")] == vectors
+
+
+# Slow: sngan_horses, in test_training_modes.py, is such a run of convolutions.
+@pytest.mark.parametrize("recipe", ["dense", slow("dcgan"), slow("wgan")])
 def test_run_has_the_same_bits_in_both_modes_and_saves_its_vectors(recipe):
     settings = ("discriminator.options.spectral=true", "objective.loss=hinge", "objective.clip=null")
     config = small_config(recipe, "batch_size=4", "updates.d_steps=1", *settings, steps=2)
@@ -114,5 +126,5 @@ def test_run_has_the_same_bits_in_both_modes_and_saves_its_vectors(recipe):
     assert [name for name in ours if ours[name].tobytes() != theirs[name].tobytes()] == []
     assert graph.records == eager.records
     vectors = [name for name in ours if name.endswith(".u")]
-    assert len(vectors) == (6 if recipe == "dcgan" else 5)
+    assert len(vectors) == {"dense": 3, "dcgan": 6, "wgan": 5}[recipe]
     assert all(not np.array_equal(ours[name], graph.start[name]) for name in vectors if len(ours[name]) > 1)
