@@ -37,7 +37,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("source", metavar="RUN", help="run folder, or a folder with d_loss.txt, d_acc.txt, g_loss.txt")
     parser.add_argument("--out", metavar="FILE.png", help="RUN/losses.png, RUN/epochs.png or RUN/scatter.png")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--epochs", type=int, nargs="+", metavar="N", help="grids of these epochs, counted from 0")
+    kind.add_argument(
+        "--epochs", type=int, nargs="+", metavar="N", help="the last grid of each of these epochs, counted from 0"
+    )
     kind.add_argument("--scatter", action="store_true", help="both losses as points, as recipe dense has them")
     kind.add_argument("--texts", metavar="DIR", help="write d_loss.txt, d_acc.txt and g_loss.txt, a number a line")
 

@@ -1,7 +1,7 @@
 """`ms-gan plot` and `ms-gan animate`: pictures of a run that is there, finished or not. No MindSpore needed."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,28 +63,32 @@ def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
 def plot_epochs(run: RunFolder, epochs: Sequence[int], out: str | Path | None = None) -> Path:
     """Put the grids of several epochs side by side.
 
+    Of each epoch it is the last grid that was drawn in it; where that is not its end, the label tells the step.
+
     Parameters
     ----------
     run : RunFolder
         The run.
     epochs : sequence of int
-        Epochs, from 0, as in the checkpoints' names.
+        Epochs, from 0, as in the records and in the checkpoints' names.
     out : path-like, optional
         The PNG file; None: epochs.png in the run folder.
 
     Raises
     ------
     UserError
-        If there is no grid of one of the epochs.
+        If no grid was drawn in one of the epochs.
     """
     plan, pictures = plan_of(run), run.grid_pictures()
+    last = {plan.epoch_of(step): step for step in pictures}
     panels = []
     for epoch in epochs:
-        step = (epoch + 1) * plan.steps_per_epoch
-        if step not in pictures:
-            known = [plan.epoch_of(done) for done in pictures if plan.ends_epoch(done)]
-            raise UserError(f"--epochs {epoch}: {run.images} holds no grid of it; there are {_ranges(known)}")
-        panels.append((f"epoch {epoch}", read_picture(pictures[step]).transpose(2, 0, 1)[None]))
+        if epoch not in last:
+            others = f"only of {_ranges(last)}" if last else "and none of another"
+            raise UserError(f"--epochs {epoch}: {run.images} holds no grid of it, {others}")
+        step = last[epoch]
+        label = f"epoch {epoch}" if plan.ends_epoch(step) else _caption(plan, step)
+        panels.append((label, read_picture(pictures[step]).transpose(2, 0, 1)[None]))
     target = Path(out or run.path / "epochs.png")
     save_labelled(target, panels, 1, 1, title=heading(plan.config, run.environment()))
     return target
@@ -122,7 +126,7 @@ def animate(
     chosen = [steps[index] for index in choose_frames(len(steps), min(_MOST_FRAMES, max(2, most)))]
     pace = seconds_per_frame or min(plan.config.samples.seconds_per_frame, _MOST_SECONDS / len(chosen))
     frames = [read_picture(pictures[step]) for step in chosen]
-    captions = [f"epoch {plan.epoch_of(step)} · step {step:,}" for step in chosen]
+    captions = [_caption(plan, step) for step in chosen]
     target = Path(out or run.animation)
     progress = [step / max(1, chosen[-1]) for step in chosen]
     save_gif(target, frames, captions, pace, progress=progress, greys=_GREYS)
@@ -158,8 +162,16 @@ def _column(records: Sequence[dict], key: str, where: Path) -> list[float]:
     return [record[key] for record in records]
 
 
-def _ranges(numbers: Sequence[int]) -> str:
-    return f"{min(numbers)} to {max(numbers)}" if numbers else "none"
+def _caption(plan: Plan, step: int) -> str:
+    return f"epoch {plan.epoch_of(step)} · step {step:,}"
+
+
+def _ranges(numbers: Collection[int]) -> str:
+    """Return rising numbers as "0 to 3, 5, 7"."""
+    starts = [number for number in numbers if number - 1 not in numbers]
+    ends = [number for number in numbers if number + 1 not in numbers]
+    pieces = (f"{a}" if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True))
+    return ", ".join(pieces)
 
 
 def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import SHORT, STEPS
 from PIL import Image
-from run_folders import differences, states
+from run_folders import copy_run, differences, states
 
 _FILES = {
     "config.yaml",
@@ -203,6 +203,35 @@ def test_diverging_run_ends_with_one_line_and_status_1(command, digits_folder, t
     assert result.status == 1
     assert result.stderr.count("\n") == 1
     assert "is not finite" in result.stderr
+
+
+def test_grids_of_epochs_are_the_last_ones_drawn_in_them(finished, one_epoch, monkeypatch):
+    from ms_gan.commands import show
+    from ms_gan.runs.folder import RunFolder
+
+    drawn = []
+    monkeypatch.setattr(show, "save_labelled", lambda path, panels, *_, **__: drawn.extend(panels))
+    show.plot_epochs(RunFolder(one_epoch), [0])
+    show.plot_epochs(RunFolder(finished), [1, 0])
+    assert [label for label, _ in drawn] == ["epoch 0", "epoch 1 · step 50", "epoch 0 · step 20"]
+    for (_, images), step in zip(drawn[1:], (50, 20), strict=True):
+        assert np.array_equal(images[0, 0], np.asarray(Image.open(RunFolder(finished).grid_picture(step)).convert("L")))
+
+
+@pytest.mark.parametrize(
+    # 31 steps an epoch.
+    ("steps", "others"),
+    [((), "and none of another"), ((20,), "only of 0"), ((20, 31, 32, 62, 93, 200, 210, 300), "only of 0 to 2, 6, 9")],
+)
+def test_the_refusal_of_an_epoch_names_those_that_are_there(command, finished, tmp_path, steps, others):
+    run = copy_run(finished, tmp_path / "run")
+    for path in (run / "images").glob("step-*.png"):
+        path.unlink()
+    for step in steps:
+        (run / "images" / f"step-{step:08d}.png").touch()
+    result = command("plot", run, "--epochs", "7")
+    assert result.status == 2
+    assert result.stderr == f"ms-gan: --epochs 7: {run / 'images'} holds no grid of it, {others}\n"
 
 
 def test_grids_side_by_side_and_texts(command, one_epoch, tmp_path):
