@@ -40,18 +40,20 @@ def summary(config: Config) -> str:
 
 
 def _rows(network: nn.Cell, inputs: Tensor) -> list[tuple[str, str, int, int]]:
-    """Run the network once and note each layer's output shape and parameters."""
-    rows: list[tuple[str, str, int, int]] = []
-
-    def note(cell: nn.Cell, _inputs: tuple, output: Tensor) -> None:
-        rows.append((type(cell).__name__, _shape(output), *_counts(cell)))
-
-    layers = [cell for cell in network.layers.cells() if type(cell).__name__ not in _LAYOUT]
-    hooks = [cell.register_forward_hook(note) for cell in layers]
+    """Run the network's layers one after the other and note each one's output shape and parameters."""
     network.set_train(False)
+    layers = list(network.layers.cells())
+    given: list[Tensor] = []
+    # Only to see what the network makes of its input; that of a layer would miss LeakyReLU, which is called past hooks.
+    hook = layers[0].register_forward_pre_hook(lambda _cell, arguments: given.extend(arguments))
     network(inputs)
-    for hook in hooks:
-        hook.remove()
+    hook.remove()
+    (output,) = given
+    rows = []
+    for cell in layers:
+        output = cell(output)
+        if type(cell).__name__ not in _LAYOUT:
+            rows.append((type(cell).__name__, _shape(output), *_counts(cell)))
     return rows
 
 
