@@ -234,14 +234,14 @@ def _draw_real(job: "Job") -> None:
 
 def dry_run(config: Config) -> str:
     """Return the whole configuration and what a run with it would do and take, without data or device."""
+    # The networks are built to see how large they are; the CPU does for that, with its settings made first.
+    choose_device("cpu", announce=lambda line: None)
     from ms_gan.commands.disk import describe_disk
     from ms_gan.networks.configured import image_shape
     from ms_gan.pictures.grid import check_grid
 
     check_measures(config)
     check_tensorboard(config)
-    # The networks are built to see how large they are; the CPU does for that, with its settings made first.
-    choose_device("cpu", announce=lambda line: None)
     if config.epochs is not None:
         length = f"{config.epochs} epochs"
     else:
