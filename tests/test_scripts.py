@@ -129,19 +129,22 @@ def test_test_command_adds_what_the_notebooks_need(place):
     assert not [call for call in place.calls() if "a-jupyter-thing" in call]
 
 
-@pytest.mark.parametrize(("script", "command"), [("train.py", "train"), ("make_gif.py", "animate")])
+@pytest.mark.parametrize(
+    ("script", "command"),
+    [("train.py", "train"), ("make_gif.py", "animate"), ("download_mnist.py", "data fetch mnist")],
+)
 def test_python_entries_call_the_command(place, script, command):
     run = [sys.executable, str(place.tree / "scripts" / script), "a b"]
     done = subprocess.run(run, cwd=place.elsewhere, capture_output=True, text=True, env={"TRAINING_STATUS": "3"})
     assert done.returncode == 3, done.stderr
-    assert training(done.stdout)["argv"] == [command, "a b"]
+    assert training(done.stdout)["argv"] == [*command.split(), "a b"]
 
 
-def test_download_entry_is_one_line_for_a_folder_that_cannot_be_written(tmp_path):
-    in_the_way = tmp_path / "file"
-    in_the_way.touch()
-    run = [sys.executable, str(REPOSITORY / "scripts/download_mnist.py"), "--data-dir", str(in_the_way)]
+@pytest.mark.parametrize(("folder", "words"), [("in-the-way", "in-the-way"), ("", "the word after --data-dir is empty")])
+def test_download_entry_is_one_line_for_a_folder_that_cannot_be_written(tmp_path, folder, words):
+    (tmp_path / "in-the-way").touch()
+    run = [sys.executable, str(REPOSITORY / "scripts/download_mnist.py"), "--data-dir", folder]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert str(in_the_way) in done.stderr
+    assert words in done.stderr
