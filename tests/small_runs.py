@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ms_gan.commands.preparing import scheduled_over
 from ms_gan.config import Config, load_config
 from ms_gan.data.configured import fitted
 from ms_gan.data.digits import render_colour_digits, render_digits
@@ -30,8 +31,8 @@ def digits_for(recipe: str, count: int, seed: int = 5) -> ImageSet:
 
 def small_config(recipe: str, *settings: str, steps: int = 30) -> Config:
     """Return a recipe of `steps` steps with batches of 16, every step recorded; `settings` are key=value texts."""
-    schedules = [f"{role}_optimizer.lr_steps={steps}" for role in ("generator", "discriminator")]
-    return load_config(recipe, [f"steps={steps}", "batch_size=16", "log_every=1", *schedules, *settings], {})
+    config = load_config(recipe, [f"steps={steps}", "batch_size=16", "log_every=1", *settings], {})
+    return scheduled_over(config, steps)
 
 
 @dataclass

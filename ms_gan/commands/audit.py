@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ms_gan.commands.audit_graphs import graphs_of_steps, operators_of
+from ms_gan.commands.preparing import scheduled_over
 from ms_gan.commands.results import result_folder
 from ms_gan.config import config_text, load_config, recipe_names
 from ms_gan.device import activate, choose_device, describe_machine
 from ms_gan.device.plugin import kernels_on_ascend
 from ms_gan.files import write_atomically
 
-# Small batches, which change no operator; a schedule's length is that of a run, which there is none of.
-_SETTINGS = ("batch_size=2", "generator_optimizer.lr_steps=10", "discriminator_optimizer.lr_steps=10")
+_SETTINGS = ("batch_size=2",)  # which changes no operator
+_STEPS = 10  # of a schedule, whose length is that of a run, which there is none of
 _KERNELS = {"aclnn": "aclnn kernel", "acl": "by name (ACL)", "graph": "the graph's own"}
 # No computations: order, tuples, and branches, which MindSpore's runtime takes on the host.
 _OF_THE_GRAPH = ("Depend", "Load", "MakeTuple", "Partial", "Switch", "TupleGetItem", "UpdateState")
@@ -51,7 +52,8 @@ def audit(
     UserError
         If a recipe is unknown or cannot be compiled, the plug-in cannot be asked, or the folder cannot be written.
     """
-    configs = [load_config(recipe, [*_SETTINGS, *settings]) for recipe in recipes or recipe_names()]
+    settings = [*_SETTINGS, *settings]
+    configs = [scheduled_over(load_config(recipe, settings), _STEPS) for recipe in recipes or recipe_names()]
     folder = result_folder("audit", configs[0].recipe if len(configs) == 1 else "recipes", out)
     steps = {}
     with tempfile.TemporaryDirectory(prefix="ms_gan-audit-") as temporary:

@@ -107,17 +107,22 @@ def check_split(config: Config, size: int) -> None:
         )
 
 
+def scheduled_over(config: Config, steps: int | None) -> Config:
+    """Return the configuration with `lr_steps` for the schedules that have none."""
+    for role in ("generator_optimizer", "discriminator_optimizer"):
+        section = getattr(config, role)
+        if section.schedule != "constant" and section.lr_steps is None:
+            config = dataclasses.replace(config, **{role: dataclasses.replace(section, lr_steps=steps)})
+    return config
+
+
 def build(config: Config, batches_per_epoch: int) -> tuple[Config, Any, Any]:
     """Return the completed configuration, the players and the plan for data of so many batches an epoch."""
     from ms_gan.networks import ImageShape
     from ms_gan.training.setup import build_players
 
-    horizon = make_plan(config, batches_per_epoch).total_steps
-    for role in ("generator_optimizer", "discriminator_optimizer"):
-        section = getattr(config, role)
-        if section.schedule != "constant" and section.lr_steps is None:
-            # Written down, so that a longer run that is resumed keeps the schedule that it began with.
-            config = dataclasses.replace(config, **{role: dataclasses.replace(section, lr_steps=horizon)})
+    # Written down, so that a longer run that is resumed keeps the schedule that it began with.
+    config = scheduled_over(config, make_plan(config, batches_per_epoch).total_steps)
     try:
         players = build_players(config, ImageShape(config.data.channels, config.data.size))
     except MemoryError:

@@ -1,5 +1,6 @@
 """What the settings of a configuration have to be, each and together."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from ms_gan.config.schema import LARGEST_SIZE, LENGTHS, SHORTEST_FRAME, Config, OptimizerConfig
@@ -72,10 +73,11 @@ def check(config: Config) -> None:
         raise UserError("config seed: must be below 4294967296")
 
 
-def check_effect(config: Config) -> None:
+def check_effect(config: Config, given: Iterable[str] = ()) -> None:
     """Raise UserError for a setting that beside the others has no effect.
 
-    Apart from :func:`check`, so that a run of before such a check can still be read.
+    Apart from :func:`check`, so that a run of before such a check can still be read. `given` are the dotted keys of the
+    command line: what goes with a penalty or a schedule is refused there alone, since a file may have it from its base.
     """
     if config.augmentation_share < 1 and not config.augmentation:
         raise UserError("config augmentation_share: goes with an augmentation, and augmentation is empty; set it to 1")
@@ -83,7 +85,21 @@ def check_effect(config: Config) -> None:
         section: OptimizerConfig = getattr(config, role)
         if section.momentum and section.name == "adam":
             raise UserError(f"config {role}.momentum: adam takes beta1 instead; set it to 0, or name: rmsprop or sgd")
+    idle = _idle(config)
+    for key in given:
+        if key in idle:
+            raise UserError(f"config {key}: changes nothing, since {idle[key]}; leave it out, or change that too")
     check_penalty_is_reached(config, config.steps)
+
+
+def _idle(config: Config) -> dict[str, str]:
+    """Return the dotted keys that go with a penalty or a schedule that is not there, and why."""
+    idle = {"objective.penalty_weight": "objective.penalty is none"} if config.objective.penalty == "none" else {}
+    for role in ("generator_optimizer", "discriminator_optimizer"):
+        schedule = getattr(config, role).schedule
+        keys = {"constant": ("lr_end", "lr_steps", "lr_drops"), "step": ()}.get(schedule, ("lr_drops",))
+        idle |= {f"{role}.{key}": f"{role}.schedule is {schedule}" for key in keys}
+    return idle
 
 
 def check_penalty_is_reached(config: Config, steps: int | None) -> None:

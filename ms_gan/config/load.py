@@ -62,9 +62,12 @@ def load_config(
     path = find_config(name)
     values = _read_with_bases(path, ())
     values.setdefault("recipe", path.stem)
+    if not isinstance(settings, Mapping):
+        settings = list(settings)
     try:
         config = build_config(overlay(values, settings, overrides or {}))
-        check_effect(config)
+        typed = () if isinstance(settings, Mapping) else settings
+        check_effect(config, [key for key, value in _pairs(typed, overrides or {}) if value is not None])
     except UserError as error:
         raise UserError(f"{error} (in {name} or on the command line)") from None
     return config
@@ -78,16 +81,20 @@ def overlay(
     The data folder is then one that is found from everywhere.
     """
     values = dict(values)
-    dotted = list(settings.items()) if isinstance(settings, Mapping) else [_split_setting(text) for text in settings]
-    dotted += [(key, value) for key, value in overrides.items() if value is not None]
-    dotted = [pair for key, value in dotted for pair in flatten({key: value}).items()]
     # Names first, in whatever order they were given: another network begins without options.
-    for key, value in sorted(dotted, key=lambda pair: not pair[0].endswith(".name")):
+    for key, value in sorted(_pairs(settings, overrides), key=lambda pair: not pair[0].endswith(".name")):
         _set(values, key, value)
     data = values.get("data")
     if isinstance(data, Mapping) and isinstance(data.get("folder"), str):
         values["data"] = {**data, "folder": _from_everywhere(data["folder"])}
     return values
+
+
+def _pairs(settings: Iterable[str] | Mapping[str, Any], overrides: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return dotted keys and values, those of `overrides` last."""
+    dotted = list(settings.items()) if isinstance(settings, Mapping) else [_split_setting(text) for text in settings]
+    dotted += [(key, value) for key, value in overrides.items() if value is not None]
+    return [pair for key, value in dotted for pair in flatten({key: value}).items()]
 
 
 def _from_everywhere(folder: str) -> str:

@@ -69,11 +69,14 @@ def _train(recipe: str, mode: str, data: Path, out: Path) -> dict[str, np.ndarra
     import mindspore
 
     from ms_gan import generate, resume, train
+    from ms_gan.config import load_config
 
     shutil.rmtree(out, ignore_errors=True)
     # The schedule goes over the whole length in both, so that the interrupted run has the same learning rates.
     settings = [f"batch_size={BATCHES[recipe]}", "log_every=1", "data.source=mnist", f"data.folder={data}"]
-    settings += [f"{role}_optimizer.lr_steps={STEPS}" for role in ("generator", "discriminator")]
+    roles = [f"{role}_optimizer" for role in ("generator", "discriminator")]
+    scheduled = [role for role in roles if getattr(load_config(recipe), role).schedule != "constant"]
+    settings += [f"{role}.lr_steps={STEPS}" for role in scheduled]
     settings += ["data.images_per_epoch=null", f"mode={mode}", "epochs=null"]
     if mode == "graph":
         folder = train(recipe, settings=[*settings, f"steps={STEPS}"], out=str(out), device="cpu")

@@ -213,6 +213,14 @@ def test_the_data_folder_is_found_from_everywhere(tmp_path, monkeypatch, home):
     [
         (["augmentation_share=0.3"], "config augmentation_share: goes with an augmentation"),
         (["generator_optimizer.momentum=0.5"], "config generator_optimizer.momentum: adam takes beta1 instead"),
+        (["objective.penalty_weight=1"], "config objective.penalty_weight: .* since objective.penalty is none; "),
+        (["objective={penalty_weight: 1}"], "config objective.penalty_weight: changes nothing"),
+        (["generator_optimizer.lr_steps=9"], "config generator_optimizer.lr_steps: .*schedule is constant"),
+        (["discriminator_optimizer.lr_end=0.1"], "config discriminator_optimizer.lr_end: .*schedule is constant"),
+        (
+            ["generator_optimizer.schedule=cosine", "generator_optimizer.lr_drops=2"],
+            "config generator_optimizer.lr_drops: changes nothing, since generator_optimizer.schedule is cosine",
+        ),
         (
             ["objective.penalty=r1", "objective.penalty_every=16", "steps=5", "updates.d_steps=3"],
             "config objective.penalty_every: 16 is never reached in the 15 D steps of the run",
@@ -236,6 +244,20 @@ def test_a_setting_without_effect_is_refused_but_not_in_a_run_of_before(tmp_path
 )
 def test_a_setting_with_effect_is_taken(settings):
     assert load_config("mlp", settings)
+
+
+def test_what_goes_with_a_penalty_or_a_schedule_may_be_inherited(tmp_path):
+    off = {"objective.penalty": "none", "generator_optimizer.schedule": "constant"}
+    typed = [f"{key}={value}" for key, value in off.items()]
+    lower = _write(tmp_path, "lower.yaml", "base: best_mnist\ngenerator_optimizer: {lr_steps: 9}\n")
+    content = "base: lower.yaml\nobjective: {penalty: none}\ngenerator_optimizer: {schedule: constant}\n"
+    upper = _write(tmp_path, content=content)
+    for config in (load_config(lower, typed), load_config(lower, off), load_config(upper)):
+        assert config.objective.penalty_weight == 0.3
+        assert config.generator_optimizer.lr_steps == 9
+    assert load_config("mlp", ["generator_optimizer.lr_steps=null"])
+    with pytest.raises(UserError, match="changes nothing"):
+        load_config("mlp", overrides={"objective.penalty_weight": 1})
 
 
 @pytest.mark.parametrize(
