@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ms_gan.evaluation import turns
 from ms_gan.evaluation.classes import MISSING
-from ms_gan.evaluation.results import number
+from ms_gan.evaluation.results import interval, number
 from ms_gan.report.health import Finding, Story
 
 RARE, OFTEN = 0.5, 2.0  # times its share of the data
@@ -91,9 +91,10 @@ def overall(story: Story) -> list[Finding]:
     metric = story.metric("fid")
     if metric is None:
         return []
+    around = interval(metric["low"], metric["high"])
     text = (
-        f"Fréchet distance to real images: {number(metric['value'])} (interval {number(metric['low'])} to "
-        f"{number(metric['high'])}); real images among themselves: {number(metric['floor'])}."
+        f"Fréchet distance to real images: {number(metric['value'])}{around and f' (interval {around})'}; real images "
+        f"among themselves: {number(metric['floor'])}."
     )
     numbers = {key: metric[key] for key in ("value", "low", "high", "floor")}
     return [Finding("overall", "info", text, numbers)]
