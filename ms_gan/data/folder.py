@@ -57,7 +57,8 @@ def load_pictures(folder: Path, wish: Wish) -> ImageSet:
 
     Turned upright by their EXIF tag, put on white where they are transparent, cropped to the central square
     and resized to `wish.size`; of animations the first frame. Without `wish.channels` the set is grey if every
-    picture is. Pictures have no split: 'train' and 'both' mean all of them.
+    picture is, by its header (a palette is colour, also one of greys). Pictures have no split: 'train' and 'both' mean
+    all of them.
 
     Raises
     ------
@@ -168,6 +169,9 @@ def _smooth(picture: Image.Image) -> Image.Image:
     """Return the picture with 8 bits a channel, in a mode that Pillow can average when it resizes."""
     if picture.mode == "F":
         raise ValueError("pixels are floating-point numbers, whose range is unknown")
+    # Of PNG and PPM they are 16 bits, which Pillow makes 32 of.
+    if picture.mode == "I" and picture.format not in ("PNG", "PPM"):
+        raise ValueError("pixels are signed or 32-bit whole numbers, whose range is unknown")
     if picture.mode.startswith("I"):
         # Pillow would clip 16-bit grey to white.
         return Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))

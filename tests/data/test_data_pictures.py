@@ -63,9 +63,17 @@ def test_grey_only_when_all_are_grey(tmp_path):
     assert load_images(folder=tmp_path, channels=1).images.shape[1] == 1
 
 
-def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
-    Image.fromarray(np.full((8, 8), 32896, np.uint16)).save(tmp_path / "a.png")
+@pytest.mark.parametrize(("suffix", "kind"), [("png", np.uint16), ("ppm", np.int32), ("tif", np.uint16)])
+def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path, suffix, kind):
+    Image.fromarray(np.full((8, 8), 32896, kind)).save(tmp_path / f"a.{suffix}")
     assert (load_images(folder=tmp_path).images == 128).all()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_of_unknown_range_are_refused(tmp_path, kind):
+    Image.fromarray(np.full((8, 8), 200, kind)).save(tmp_path / "a.tif")
+    with pytest.raises(UserError, match="whose range is unknown"):
+        load_images(folder=tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
