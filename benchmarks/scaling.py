@@ -45,6 +45,11 @@ def main(words: Sequence[str]) -> dict[str, Any]:
         raise UserError(f"--batch {options.batch}: the data are {_IMAGES:,} images; give at most so many")
     if options.paper is not None and not (math.isfinite(options.paper) and options.paper > 0):
         raise UserError("--paper is a number of milliseconds above 0")
+    if options.batch % options.workers:
+        raise UserError(
+            f"--batch {options.batch}: cannot be split into {options.workers} equal shares; give a multiple of "
+            f"--workers, for example {math.ceil(options.batch / options.workers) * options.workers}"
+        )
     check_split(_config(options, options.batch), options.workers)
     check_writable(options.json)
     result = circumstances() | {key: getattr(options, key) for key in ("recipe", "workers", "batch", "steps")}
@@ -129,26 +134,61 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
     from ms_gan.commands.ready import make_ready
 
     ready = make_ready(_config(options, options.share), device="cpu", announce=lambda line: None)
-    milliseconds = _time(ready, options.steps)
-    players = ready.players
-    optimizers = (players.discriminator_optimizer, players.generator_optimizer)
-    # Passes of a step, each with a message forward and one back: G once; D for real, for fake, and in the update of G.
-    passes = ((players.generator, 1), (players.discriminator, 3))
-    found = {
-        "ms": milliseconds,
-        "gradients": [sum(4 * weight.size for weight in optimizer.parameters) for optimizer in optimizers],
-        # Sums and sums of squares, and their derivatives.
-        "statistics": [
-            8 * parameter.size
-            for network, times in passes
-            for parameter in network.get_parameters()
-            if parameter.name.endswith("moving_mean")
-            for _ in range(2 * times)
-        ],
-    }
+    sent = messages(ready.players, ready.config)
+    found = {"ms": _time(ready, options.steps)} | sent
     if rank == 0:
         print(json.dumps(found), flush=True)
     return found
+
+
+def messages(players: Any, config: Config) -> dict[str, list[int]]:
+    """Return the bytes of each message that a worker sends in a step.
+
+    Parameters
+    ----------
+    players : ms_gan.training.players.Players
+        The networks and their optimizers.
+    config : Config
+        The run.
+
+    Returns
+    -------
+    dict
+        ``gradients``: one for each update; ``statistics``: of each layer of batch normalisation in each pass.
+
+    Raises
+    ------
+    UserError
+        If there is a penalty on a discriminator with batch normalisation, whose passes are not counted.
+    """
+    from ms_gan.training.judgement import has_batch_norm
+    from ms_gan.training.plan import updates_jointly
+    from ms_gan.training.steps import is_paired
+
+    if config.objective.penalty != "none" and has_batch_norm(players.discriminator):
+        raise UserError(
+            f"--recipe {config.recipe}: the messages of a penalty through batch normalisation of the discriminator are "
+            "not counted here; take a recipe without the one or the other"
+        )
+    d_steps, parts = config.updates.d_steps, config.updates.accumulate
+    # Forward, and back for the derivatives. G draws for every D step, without derivatives, and for its own update,
+    # which may be of what it drew for the last D step. D looks at real and at fake images, and at those that G draws
+    # for its update; where the loss is one of pairs, at real ones beside them, without derivatives.
+    g_passes = d_steps + (1 if updates_jointly(config) else 2)
+    d_passes = 4 * d_steps + 2 + is_paired(config)
+    d_updates = d_steps * (2 if config.updates.real_and_fake == "in_turn" else 1)
+    optimizers = [*[players.discriminator_optimizer] * d_updates, players.generator_optimizer]
+    return {
+        "gradients": [sum(4 * weight.size for weight in optimizer.parameters) for optimizer in optimizers],
+        # Sums and sums of squares, or their derivatives.
+        "statistics": [
+            8 * parameter.size
+            for network, passes in ((players.generator, g_passes), (players.discriminator, d_passes))
+            for parameter in network.get_parameters()
+            if parameter.name.endswith("moving_mean")
+            for _ in range(parts * passes)
+        ],
+    }
 
 
 def _time(ready, steps: int) -> float:

@@ -243,7 +243,7 @@ def test_a_busy_machine_is_warned_of(monkeypatch, capsys):
     ("words", "line"),
     [
         ("--workers 0", "--workers, --batch and --steps are whole numbers from 1"),
-        ("--batch 65", "--workers 2: batch_size 65 cannot be split into 2 equal shares"),
+        ("--batch 65", "--batch 65: cannot be split into 2 equal shares; give a multiple of --workers, for example 66"),
         ("--batch 4096", "--batch 4096: the data are 2,048 images"),
         ("--recipe mpl", "did you mean mlp?"),
         ("--paper nan", "--paper is a number of milliseconds above 0"),
