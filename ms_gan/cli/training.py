@@ -59,7 +59,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     start.add_argument("--dry-run", action="store_true", help="print the configuration and the plan, train nothing")
     worker_options(device_options(parser))
 
-    parser = commands.add_parser("summary", help="print the layers of a recipe's networks")
+    parser = commands.add_parser("summary", help="print the layers and options of a recipe's networks")
     parser.set_defaults(run=run_summary)
     parser.add_argument("config", metavar="CONFIG", help=f"recipe or .yaml file: {', '.join(recipe_names())}")
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting")

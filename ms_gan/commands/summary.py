@@ -1,4 +1,4 @@
-"""`ms-gan summary`: the layers of a recipe's networks."""
+"""`ms-gan summary`: the layers and options of a recipe's networks."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from ms_gan.config import Config
-from ms_gan.networks.configured import discriminator_of, generator_of, image_shape, latent_length
+from ms_gan.networks.configured import discriminator_of, generator_of, image_shape, latent_length, options_text
 
 # Layers of a kit that only move numbers between layouts.
 _LAYOUT = ("FromLatents", "FromImages", "ToImages", "ToLogits")
@@ -23,7 +23,8 @@ def summary(config: Config) -> str:
     Returns
     -------
     str
-        For each layer its output shape and number of parameters, those that are not trained apart.
+        The options of both networks; for each layer its output shape and number of parameters, those that are not
+        trained apart.
     """
     image = image_shape(config)
     generator, discriminator = generator_of(config, image), discriminator_of(config, image)
@@ -32,11 +33,16 @@ def summary(config: Config) -> str:
     g_rows, d_rows = _rows(generator, latents), _rows(discriminator, images)
     both = [("generator", "", *_counts(generator)), ("discriminator", "", *_counts(discriminator))]
     tables = [
-        _table(f"Generator ({config.generator.name})", g_rows, _counts(generator)),
-        _table(f"Discriminator ({config.discriminator.name})", d_rows, _counts(discriminator)),
+        _table(_title(config, "generator"), g_rows, _counts(generator)),
+        _table(_title(config, "discriminator"), d_rows, _counts(discriminator)),
         _table("Both", both, tuple(a + b for a, b in zip(both[0][2:], both[1][2:], strict=True))),
     ]
     return "\n\n".join(tables)
+
+
+def _title(config: Config, role: str) -> str:
+    name = f"{role.capitalize()} ({getattr(config, role).name})"
+    return f"{name}\noptions, for --set: {options_text(config, role)}"
 
 
 def _rows(network: nn.Cell, inputs: Tensor) -> list[tuple[str, str, int, int]]:

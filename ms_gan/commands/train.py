@@ -237,7 +237,7 @@ def dry_run(config: Config) -> str:
     # The networks are built to see how large they are; the CPU does for that, with its settings made first.
     choose_device("cpu", announce=lambda line: None)
     from ms_gan.commands.disk import describe_disk
-    from ms_gan.networks.configured import image_shape
+    from ms_gan.networks.configured import image_shape, options_text
     from ms_gan.pictures.grid import check_grid
 
     check_measures(config)
@@ -256,6 +256,8 @@ def dry_run(config: Config) -> str:
     completed, players, plan = build(sized, batches)
     return (
         f"{config_text(config)}\n"
+        f"# Options of the networks, for --set: {options_text(config, 'generator')} "
+        f"{options_text(config, 'discriminator')}\n"
         f"# Plan: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
         f"{config.mode} mode, data {config.data.source} from {folder}. Nothing was trained.\n"
         f"# {describe_disk(completed, players, plan)} (if an epoch has {images:,} images of {shape.size}x{shape.size})"

@@ -53,7 +53,7 @@ class NetworkConfig:
     """A registered network and its options."""
 
     name: str = "mlp"
-    """A registered name; `ms-gan summary` prints the layers."""
+    """A registered name; `ms-gan summary` prints the layers and the options."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of that network; its class documents them."""
 

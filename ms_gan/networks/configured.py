@@ -1,9 +1,11 @@
 """The networks that a configuration describes."""
 
+import json
+
 from mindspore import nn
 
 from ms_gan.config import Config
-from ms_gan.networks.registry import ImageShape, build_discriminator, build_generator
+from ms_gan.networks.registry import ImageShape, build_discriminator, build_generator, options_in_force
 
 
 def image_shape(config: Config) -> ImageShape:
@@ -30,3 +32,10 @@ def discriminator_of(config: Config, image: ImageShape) -> nn.Cell:
     """
     outputs = 1 + len(config.class_names)
     return build_discriminator(config.discriminator.name, image, config.discriminator.options, outputs)
+
+
+def options_text(config: Config, role: str) -> str:
+    """Return all options of the network in a role, with the values in force, as `--set` takes them."""
+    section = getattr(config, role)
+    options = options_in_force(role, section.name, section.options).items()
+    return " ".join(f"{role}.options.{key}={json.dumps(value, separators=(',', ':'))}" for key, value in options)

@@ -105,6 +105,35 @@ def build_discriminator(
     return _build(functools.partial(cls, outputs=outputs), "discriminator", options or {}, image)
 
 
+def options_in_force(role: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every option of a network with its value: what is given, and the defaults of its class.
+
+    Parameters
+    ----------
+    role : str
+        ``generator`` or ``discriminator``.
+    name : str
+        A key of `GENERATORS` or of `DISCRIMINATORS`.
+    given : mapping
+        The options that a configuration sets.
+
+    Raises
+    ------
+    UserError
+        If the name is unknown.
+    """
+    table, arguments = (GENERATORS, 2) if role == "generator" else (DISCRIMINATORS, 1)
+    known = _options(_find(table, role, name), arguments)
+    return {key: given.get(key, parameter.default) for key, parameter in known.items()}
+
+
+def _options(cls: Callable[..., nn.Cell], arguments: int) -> dict[str, inspect.Parameter]:
+    """Return the options of a network, which come after so many `arguments`."""
+    known = dict(list(inspect.signature(cls).parameters.items())[arguments:])
+    known.pop(_OUTPUTS, None)
+    return known
+
+
 def _find(table: dict[str, type[nn.Cell]], role: str, name: str) -> type[nn.Cell]:
     if name not in table:
         raise UserError(unknown_name(f"{role}.name", name, table))
@@ -112,8 +141,7 @@ def _find(table: dict[str, type[nn.Cell]], role: str, name: str) -> type[nn.Cell
 
 
 def _build(cls: Callable[..., nn.Cell], role: str, options: Mapping[str, Any], *arguments: Any) -> nn.Cell:
-    known = dict(list(inspect.signature(cls).parameters.items())[len(arguments) :])
-    known.pop(_OUTPUTS, None)
+    known = _options(cls, len(arguments))
     for key, value in options.items():
         if key not in known:
             raise UserError(unknown_name(f"{role} option", key, known))
