@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, first_line
 
 
 def read_array(path: Path, where: str) -> np.ndarray:
@@ -33,8 +33,7 @@ def read_array(path: Path, where: str) -> np.ndarray:
         raise UserError(f"{where}: no such file") from None
     # NumPy and the zip reader raise many kinds for damaged files, a MemoryError for a header that names a huge shape.
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"{where}: cannot be read as a .npy file: {reason}") from None
+        raise UserError(f"{where}: cannot be read as a .npy file: {first_line(error)}") from None
     if not isinstance(array, np.ndarray):
         raise UserError(f"{where}: is no .npy file of one array")
     return array

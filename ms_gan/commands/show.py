@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, first_line
 from ms_gan.files import write_atomically
 from ms_gan.pictures.animation import choose_frames, save_gif
 from ms_gan.pictures.curves import LOSS_TEXTS, read_loss_texts, save_curves, save_scatter
@@ -144,7 +144,7 @@ def read_picture(path: Path) -> np.ndarray:
                 raise UserError(f"{path}: is too large for a grid picture")
             array = np.asarray(picture.convert("L" if picture.mode in ("L", "1") else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise UserError(f"{path}: cannot be read as a picture: {reason}; remove it to leave it out") from None
     return array[:, :, None] if array.ndim == 2 else array
 

@@ -3,7 +3,7 @@
 import os
 from typing import Literal
 
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, first_line
 
 Role = Literal["alone", "scheduler", "worker"]
 
@@ -81,7 +81,7 @@ def join() -> tuple[int, int]:
     try:
         init()
     except RuntimeError as error:
-        reason = next(iter(str(error).strip().splitlines()), "")
+        reason = first_line(error)
         raise UserError(f"the workers did not find each other ({reason}); look at the logs of all of them") from error
     return get_rank(), get_group_size()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, first_line
 from ms_gan.evaluation.extractors import Extractor
 from ms_gan.evaluation.frechet import Gaussian, gaussian_of
 
@@ -73,7 +73,7 @@ def read_statistics(path: Path) -> tuple[Gaussian, int | None]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except Exception as error:  # np.load and the zip reader raise many kinds for damaged files
-        raise UserError(f"{path}: cannot be read as a .npz file of arrays: {_line(error)}") from None
+        raise UserError(f"{path}: cannot be read as a .npz file of arrays: {first_line(error)}") from None
     if not all(np.issubdtype(array.dtype, np.number) and array.dtype.kind in "fiu" for array in arrays.values()):
         raise UserError(f"{path}: its arrays must hold numbers")
     if "features" in arrays:
@@ -97,7 +97,7 @@ def _onnx(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise UserError(f"--extractor {path}: cannot be loaded: {_line(error)}") from None
+        raise UserError(f"--extractor {path}: cannot be loaded: {first_line(error)}") from None
     if len(session.get_inputs()) != 1:
         raise UserError(f"--extractor {path}: must have one input, the images; it has {len(session.get_inputs())}")
     name = session.get_inputs()[0].name
@@ -111,7 +111,7 @@ def _mindir(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     try:
         network = nn.GraphCell(ms.load(str(path)))
     except Exception as error:
-        raise UserError(f"--extractor {path}: cannot be loaded: {_line(error)}") from None
+        raise UserError(f"--extractor {path}: cannot be loaded: {first_line(error)}") from None
 
     def run(block: np.ndarray) -> np.ndarray:
         result = network(Tensor(block))
@@ -125,7 +125,7 @@ def _features(path: Path, run: Callable[[np.ndarray], np.ndarray], block: np.nda
     try:
         found = np.asarray(run(block))
     except Exception as error:
-        raise UserError(f"--extractor {path}: fails on images of shape {block.shape}: {_line(error)}") from None
+        raise UserError(f"--extractor {path}: fails on images of shape {block.shape}: {first_line(error)}") from None
     if found.ndim < 2 or len(found) != len(block) or not np.issubdtype(found.dtype, np.floating):
         raise UserError(f"--extractor {path}: returns {found.shape} for {len(block)} images; expected (N, features)")
     return found.reshape(len(found), -1).astype(np.float32)
@@ -133,7 +133,3 @@ def _features(path: Path, run: Callable[[np.ndarray], np.ndarray], block: np.nda
 
 def _plain(stem: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "-", stem).strip("-") or "network"
-
-
-def _line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

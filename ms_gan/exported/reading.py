@@ -11,7 +11,7 @@ import numpy as np
 
 from ms_gan.data.classes import asked_classes, asking
 from ms_gan.data.stream import fixed_latents
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, first_line
 from ms_gan.names import unknown_name
 
 BATCH = 256
@@ -152,8 +152,7 @@ def _one_line(what: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), "")
-        raise UserError(f"{what}: {type(error).__name__}{reason and ': '}{reason}") from None
+        raise UserError(f"{what}: {type(error).__name__}: {first_line(error)}") from None
 
 
 def check_file(path: str | os.PathLike) -> str:

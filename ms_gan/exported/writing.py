@@ -9,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, first_line
 from ms_gan.exported.layers import arrays, describe
 from ms_gan.exported.mindir_info import write_info
 from ms_gan.networks import ImageShape
@@ -45,9 +45,8 @@ def _write_mindir(path: Path, trained: Trained, metadata: dict[str, Any]) -> Non
     try:
         ms.export(trained.network, inputs, file_name=str(path), file_format="MINDIR")
     except (RuntimeError, TypeError, ValueError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(
-            f"--format mindir: MindSpore cannot export {type(trained.network).__name__}: {reason}"
+            f"--format mindir: MindSpore cannot export {type(trained.network).__name__}: {first_line(error)}"
         ) from None
     finally:
         trained.network.set_train()

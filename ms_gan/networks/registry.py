@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mindspore import nn
 
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, first_line
 from ms_gan.names import unknown_name
 
 GENERATORS: dict[str, type[nn.Cell]] = {}
@@ -149,9 +149,8 @@ def _build(cls: Callable[..., nn.Cell], role: str, options: Mapping[str, Any], *
     try:
         network = cls(*arguments, **options)
     except (TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
         given = f" with options {dict(options)}" if options else ""
-        raise UserError(f"{role} {getattr(cls, 'func', cls).__name__}{given}: {reason}") from error
+        raise UserError(f"{role} {getattr(cls, 'func', cls).__name__}{given}: {first_line(error)}") from error
     # Graph mode refuses two networks with equal parameter names.
     network.update_parameters_name(f"{role}.")
     return network

@@ -6,7 +6,7 @@ from pathlib import Path
 import mindspore as ms
 from mindspore import nn
 
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, first_line
 from ms_gan.files import write_with
 from ms_gan.runs.index import check_digest
 from ms_gan.training.average import PREFIX
@@ -51,8 +51,7 @@ def read_checkpoint(path: Path) -> dict[str, ms.Parameter]:
             raise ValueError(f"{strange[0]!r} is no parameter")
         return parameters
     except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(f"{path}: cannot be read as a MindSpore checkpoint: {reason}") from None
+        raise UserError(f"{path}: cannot be read as a MindSpore checkpoint: {first_line(error)}") from None
 
 
 def first_difference(wanted: dict[str, tuple], found: dict[str, tuple]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from ms_gan.config import Config
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, first_line
 from ms_gan.networks import ImageShape
 from ms_gan.objectives import noise_shape
 from ms_gan.objectives.penalties import squared_gradient_norms
@@ -54,7 +54,7 @@ def pynative_is_right(critic: nn.Cell, config: Config, image: ImageShape) -> boo
     try:
         return _check(critic, config, image)
     except RuntimeError as error:
-        reason = next(iter(str(error).strip().splitlines()), "")
+        reason = first_line(error)
         raise UserError(
             f"config objective.penalty: MindSpore cannot differentiate the {config.objective.penalty} penalty of the "
             f"discriminator '{config.discriminator.name}' ({reason}); choose another penalty or discriminator"
