@@ -50,8 +50,9 @@ def run_to_end(prepared: Prepared, job: Job, position: Position, best: dict | No
     config, console = job.config, job.console
     describe_run(job, console)
     console.line(describe_disk(config, job.players, job.plan))
-    steps = prepare_steps(job.players, config, ImageShape(config.data.channels, config.data.size), console.line)
+    # First, as in `follow`: batch normalisation over all workers exchanges messages in the check of a penalty too.
     lead(job.worker, job.players, position)
+    steps = prepare_steps(job.players, config, ImageShape(config.data.channels, config.data.size), console.line)
     recorder = Recorder(job, position, best)
     began = time.perf_counter()
     with noted_signals() as received:

@@ -311,3 +311,34 @@ def test_the_clock_of_workers_goes_on_between_two_questions_after_a_resume(minds
     worker = Worker(0, 2, timed=True)
     monkeypatch.setattr(worker, "from_first", lambda numbers: numbers)
     assert [worker.seconds(step, 600.0 + step) for step in (7, 8, 9, 10, 11)] == [607.0, 607.0, 607.0, 610.0, 610.0]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_penalty_is_checked_after_the_same_messages_on_all_workers(mindspore_cpu, monkeypatch, rank):
+    from small_runs import compiled_run
+
+    from ms_gan.commands import running, sharing
+    from ms_gan.commands.console import Console
+    from ms_gan.commands.running import run_to_end
+    from ms_gan.training.loop import Position
+    from ms_gan.training.parallel import Worker
+
+    said, run = [], compiled_run("mlp")
+
+    def check(*_):
+        said.append("check")
+        raise InterruptedError
+
+    monkeypatch.setattr(Worker, "from_first", lambda self, numbers: said.append(len(numbers)) or numbers)
+    monkeypatch.setattr(Worker, "share_parameters", lambda self, parameters: said.append("parameters"))
+    for module in (running, sharing):
+        monkeypatch.setattr(module, "prepare_steps", check)
+    monkeypatch.setattr(running, "describe_run", lambda *_: None)
+    monkeypatch.setattr(running, "describe_disk", lambda *_: "")
+    monkeypatch.setattr(sharing, "build", lambda *_: (run.config, run.players, None))
+    worker = Worker(rank, 2)
+    job = SimpleNamespace(config=run.config, players=run.players, plan=None, console=Console(), worker=worker)
+    part = (lambda: sharing.follow(run, worker, print)) if rank else (lambda: run_to_end(run, job, Position(), None))
+    with pytest.raises(InterruptedError):
+        part()
+    assert said == [1, "parameters", 4, "check"]
