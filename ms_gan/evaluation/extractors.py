@@ -16,7 +16,7 @@ from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import cache_folder
 from ms_gan.errors import UserError
 from ms_gan.evaluation import random_features, turns
-from ms_gan.files import write_atomically
+from ms_gan.files import check_writable, write_atomically
 
 AUTO = "auto"
 CLASSIFIER, TURNS = "cnn", "turns"
@@ -62,9 +62,9 @@ def choose_extractor(
     Parameters
     ----------
     wish : str
-        'auto': the classifier where the data have labels of two classes or more and a held-out part, else random
-        convolutions. 'cnn', 'turns' (a classifier of quarter turns, which needs no labels), 'random-conv-v1', or a
-        .onnx or .mindir file.
+        'auto': the classifier where the data have labels of two classes or more and a held-out part with labels, else
+        random convolutions. 'cnn', 'turns' (a classifier of quarter turns, which needs no labels), 'random-conv-v1',
+        or a .onnx or .mindir file.
     train, test : ImageSet
         The data's two parts; None: there is no second one.
     announce : callable
@@ -75,7 +75,7 @@ def choose_extractor(
     Raises
     ------
     UserError
-        If the wish is unknown or does not go with the data.
+        If the wish is unknown or does not go with the data, or what is trained cannot be kept.
     """
     if wish not in CHOICES:
         from ms_gan.evaluation.foreign import load_foreign
@@ -128,6 +128,10 @@ def _no_classifier(train: ImageSet, test: ImageSet | None) -> str | None:
         return "the data are of one class, so there is no classifier to train"
     if test is None:
         return "the data have no held-out part to test a classifier on"
+    if test.labels is None:
+        return "the held-out images have no labels to test a classifier on"
+    if not np.isin(test.labels, train.labels).any():
+        return "no held-out image is of a class that there are training images of"
     return _wrong_size(train)
 
 
@@ -172,6 +176,7 @@ def _classifier(
     shape = (*train.images.shape[1:3], len(numbers))
     stored = _read(path, train.sha256) if path.exists() else None
     if stored is None:
+        _check_kept(path)
         weights, facts = _train(name, kind, train, test, numbers, announce)
         facts["digest"] = _digest(weights)
         _write(path, weights, facts)
@@ -210,6 +215,14 @@ def _train(
         "data": train.sha256,
     }
     return classifier.weights_of(network), facts
+
+
+def _check_kept(path: Path) -> None:
+    """Raise UserError now, rather than after minutes of training, if a classifier cannot be kept at `path`."""
+    try:
+        check_writable(path)
+    except UserError as error:
+        raise UserError(f"{error}, as MS_GAN_DATA: trained extractors are kept there") from None
 
 
 def _write(path: Path, weights: dict[str, np.ndarray], facts: dict[str, Any]) -> None:

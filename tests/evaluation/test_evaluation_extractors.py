@@ -103,6 +103,12 @@ def test_a_damaged_cache_is_not_used(trained, data, tmp_path, no_training, place
         choose_extractor("auto", *data, lambda line: None, tmp_path)
 
 
+def test_what_cannot_be_kept_is_not_trained(data, tmp_path, no_training):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write .*/file/below/.*: Not a directory; .*, as MS_GAN_DATA: trained"):
+        choose_extractor("cnn", *data, lambda line: None, tmp_path / "file" / "below")
+
+
 def test_other_data_have_another_classifier(trained, data, no_training):
     other = dataclasses.replace(data[0], sha256=data[0].sha256[::-1])
     with pytest.raises(AssertionError, match="trained again"):
@@ -175,6 +181,8 @@ def test_classes_that_are_missing_from_the_data_are_left_out(short, data, tmp_pa
         (lambda train, test: (dataclasses.replace(train, labels=None), test), "no labels"),
         (lambda train, test: (dataclasses.replace(train, labels=np.zeros(1500, np.uint8)), test), "of one class"),
         (lambda train, test: (train, None), "no held-out part"),
+        (lambda train, test: (train, dataclasses.replace(test, labels=None)), "held-out images have no labels"),
+        (lambda train, test: (train, dataclasses.replace(test, labels=test.labels + 10)), "no held-out image is of a"),
     ],
 )
 def test_without_labels_random_convolutions_are_taken_and_announced(data, change, reason):
