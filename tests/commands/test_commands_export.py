@@ -14,7 +14,7 @@ from mindspore import nn
 
 from ms_gan import load_exported
 from ms_gan.commands import export as exporting
-from ms_gan.config import config_text, load_config
+from ms_gan.config import config_text, load_config, recipe_names
 from ms_gan.data.stream import fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.exported import by_numpy, reading
@@ -22,7 +22,16 @@ from ms_gan.networks import ImageShape, build_generator
 from ms_gan.runs.checkpoints import save_network
 
 FORMATS = ("mindir", "onnx", "npz")
-SMALL = {"mlp": [5, 6], "dense": [5, 6], "dcgan": [5, 4, 6], "wgan": [6, 5, 4, 3], "wgan_gp": [6, 5, 4, 3]}
+SMALL = {
+    "mlp": [5, 6],
+    "dense": [5, 6],
+    "dcgan": [5, 4, 6],
+    "wgan": [6, 5, 4, 3],
+    "best_mnist": [6, 4, 3],
+    "sngan_horses": [3, 4, 5],
+}
+# Recipes whose generator is one of these.
+SAME = {"wgan_gp": "wgan", "conditional_mnist": "best_mnist", "r3gan_horses": "sngan_horses"}
 
 
 def _needs(kind):
@@ -39,10 +48,11 @@ def small(mindspore_cpu, tmp_path_factory):
     def small(recipe):
         checkpoint, config = folder / f"{recipe}.ckpt", folder / f"{recipe}.yaml"
         if not checkpoint.exists():
-            settings = load_config(recipe, [f"generator.options.widths={SMALL[recipe]}", "latent.size=7"])
+            # A class on request is more latents to a generator.
+            changes = [f"generator.options.widths={SMALL[recipe]}", "latent.size=7", "conditional=false"]
+            settings = load_config(recipe, changes)
             config.write_text(config_text(settings))
-            colour = recipe.startswith("wgan")
-            image = ImageShape(3, 32) if colour else ImageShape(1, 28)
+            image = ImageShape(3, 32) if settings.data.prefer == "cifar10" else ImageShape(1, 28)
             generator = build_generator(settings.generator.name, 7, image, settings.generator.options)
             rng = np.random.default_rng(3)
             for parameter in generator.get_parameters():
@@ -58,9 +68,21 @@ def small(mindspore_cpu, tmp_path_factory):
     return small
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-# Recipe wgan_gp's generator is recipe wgan's.
-@pytest.mark.parametrize("recipe", [*list(SMALL)[:-1], slow("wgan_gp")])
+def test_these_are_the_generators_of_all_recipes():
+    assert sorted([*SMALL, *SAME]) == recipe_names()
+    for recipe, same in SAME.items():
+        assert load_config(recipe).generator == load_config(same).generator
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kind"),
+    # Their layers as a MindIR take seconds, and dcgan's are much the same.
+    [
+        (slow if kind == "mindir" and recipe in ("best_mnist", "sngan_horses") else pytest.param)(recipe, kind)
+        for recipe in SMALL
+        for kind in FORMATS
+    ],
+)
 def test_every_recipe_in_every_format_draws_what_the_checkpoint_draws(small, command, tmp_path, recipe, kind):
     _needs(kind)
     checkpoint, config = small(recipe)
