@@ -29,10 +29,10 @@ def configured_images(data: DataConfig, announce: Callable[[str], object]) -> Im
     Raises
     ------
     UserError
-        If they cannot be loaded.
+        If they cannot be loaded, or are not square and no size is asked for.
     """
     try:
-        return load_images(
+        images = load_images(
             source=data.source,
             folder=data.folder,
             split=data.split,
@@ -45,6 +45,13 @@ def configured_images(data: DataConfig, announce: Callable[[str], object]) -> Im
         )
     except MemoryError:
         raise UserError("the images do not fit into memory; take fewer (--classes) or smaller ones (--size)") from None
+    height, width = images.images.shape[2:]
+    if height != width:
+        raise UserError(
+            f"{images.location}: images of {width}x{height} are not square; give --size {min(height, width)}, or "
+            "another number of pixels, to take the square in the middle of each"
+        )
+    return images
 
 
 def fitted(config: Config, images: ImageSet) -> tuple[Config, BatchStream]:

@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ms_gan.config.schema import DataConfig
 from ms_gan.data import ImageSet, load_images
+from ms_gan.data.configured import configured_images
 from ms_gan.data.images import convert
 from ms_gan.errors import UserError
 
@@ -113,6 +115,15 @@ def test_conversion_crops_the_central_square():
     wide = np.zeros((1, 1, 4, 8), np.uint8)
     wide[..., 2:6] = 255
     assert (convert(wide, 4, None) == 255).all()
+
+
+def test_images_that_are_not_square_are_trained_on_with_a_size_alone(tmp_path):
+    write_mnist(tmp_path)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(IMAGES[:, :, :20]))
+    with pytest.raises(UserError, match="images of 20x28 are not square; give --size 20, or another number of pixels"):
+        configured_images(DataConfig(folder=str(tmp_path)), print)
+    found = configured_images(DataConfig(folder=str(tmp_path), size=20), print)
+    np.testing.assert_array_equal(found.images[:, 0], IMAGES[:, 4:24, :20])
 
 
 def test_conversion_on_loading_keeps_labels(tmp_path):
