@@ -1,5 +1,7 @@
 """What a user sees while a run goes on: lines, and on a terminal a progress bar."""
 
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -45,9 +47,12 @@ class Console:
 
 
 def without_home(text: str) -> str:
-    """Return a text in which the user's home folder is written as ~."""
-    home = str(Path.home())
-    return text.replace(home, "~") if len(home) > 1 else text
+    """Return a text in which the user's home folder is written as ~, where a path begins with it as a whole."""
+    home = os.path.expanduser("~")
+    # Without a home folder this is "~" or "/".
+    if len(home) < 2:
+        return text
+    return re.sub(rf"(?<![\w./~@+-]){re.escape(home)}(?![\w~@+-]|\.\w)", "~", text)
 
 
 def duration(seconds: float) -> str:
