@@ -140,7 +140,9 @@ def test_python_entries_call_the_command(place, script, command):
     assert training(done.stdout)["argv"] == [*command.split(), "a b"]
 
 
-@pytest.mark.parametrize(("folder", "words"), [("in-the-way", "in-the-way"), ("", "the word after --data-dir is empty")])
+@pytest.mark.parametrize(
+    ("folder", "words"), [("in-the-way", "in-the-way"), ("", "the word after --data-dir is empty")]
+)
 def test_download_entry_is_one_line_for_a_folder_that_cannot_be_written(tmp_path, folder, words):
     (tmp_path / "in-the-way").touch()
     run = [sys.executable, str(REPOSITORY / "scripts/download_mnist.py"), "--data-dir", folder]
