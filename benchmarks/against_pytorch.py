@@ -20,7 +20,8 @@ from ms_gan.files import check_writable
 from ms_gan.names import unknown_name
 
 # The recipes that `pytorch_twin` has too.
-_RECIPES = ("mlp", "dense", "dcgan", "wgan", "wgan_gp", "best_mnist", "sngan_horses", "r3gan_horses")
+_PUBLISHED = ("mlp", "dense", "dcgan", "wgan", "wgan_gp")
+_RECIPES = (*_PUBLISHED, "best_mnist", "conditional_mnist", "sngan_horses", "r3gan_horses")
 # The twin has everything else of a recipe in itself; where the data come from --data-dir says.
 _SHARED_SETTINGS = re.compile(r"batch_size|seed|data\.(?!source$|folder$)\w+")
 # A side that sleeps takes next to no CPU time; above this it disturbs the other.

@@ -5,7 +5,7 @@ their classes, the latents and the penalty's noise come from ms_gan.
 
 Every number here is stated by a recipe or its source, so a change of a config shows as a disagreement in
 tests/against_pytorch, where ms_gan's steps are compared with these, number by number. The benchmark times them.
-`sngan_horses`, whose power iteration begins at random here, is timed only, and so is the generator's average.
+The generator's average is timed only.
 """
 
 from benchmarks.pytorch_twin.game import RECIPES, Game, TorchAdam

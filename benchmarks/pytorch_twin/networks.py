@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 def networks(recipe: str) -> tuple[nn.Module, nn.Module]:
     """Return the recipe's generator and discriminator; PyTorch counts BatchNorm's momentum from the other end."""
-    known = {"mlp": _mlp, "dense": _dense, "dcgan": _dcgan, "wgan": _wgan, "wgan_gp": _wgan, "best_mnist": _best_mnist}
+    known = {"mlp": _mlp, "dense": _dense, "dcgan": _dcgan, "wgan": _wgan, "wgan_gp": _wgan}
+    known |= {"best_mnist": lambda: _digits(1024, 512), "conditional_mnist": lambda: _digits(512, 256)}
     known |= {"sngan_horses": _sngan_horses, "r3gan_horses": _r3gan_horses}
     return known[recipe]()
 
@@ -86,7 +87,7 @@ def _wgan() -> tuple[nn.Module, nn.Module]:
     return generator, nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * 4 * 128, 1))
 
 
-def _best_mnist() -> tuple[nn.Module, nn.Module]:
+def _digits(first: int, second: int) -> tuple[nn.Module, nn.Module]:
     spread = 64 * 7 * 7
     generator = nn.Sequential(
         nn.Linear(110, 256, bias=False),
@@ -104,7 +105,7 @@ def _best_mnist() -> tuple[nn.Module, nn.Module]:
         nn.Conv2d(32, 1, 3, padding=1),
         nn.Tanh(),
     )
-    return generator, _dense_discriminator(1024, 512, 11)
+    return generator, _dense_discriminator(first, second, 11)
 
 
 def _horses_generator() -> nn.Module:
@@ -146,7 +147,8 @@ class _Down(nn.Module):
 
 
 def _normalised(layer: nn.Module) -> nn.Module:
-    return nn.utils.parametrizations.spectral_norm(layer)
+    # Not that of parametrizations, which is half an iteration ahead of the paper's.
+    return nn.utils.spectral_norm(layer)
 
 
 def _sngan_horses() -> tuple[nn.Module, nn.Module]:

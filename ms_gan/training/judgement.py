@@ -43,7 +43,10 @@ def _judge_apart(critic: nn.Cell) -> Callable[..., tuple[Tensor, Tensor]]:
 
 
 def _judge_at_once(critic: nn.Cell) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Return what `_judge_apart` does, to rounding, by half as many and larger products."""
+    """Return what `_judge_apart` does, to rounding, by half as many and larger products.
+
+    With spectral normalisation that is one power iteration instead of two.
+    """
 
     def judge(real: Tensor, fake: Tensor, *choice: Tensor) -> tuple[Tensor, Tensor]:
         count = real.shape[0]

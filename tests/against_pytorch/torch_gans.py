@@ -20,7 +20,9 @@ class Adam:
 
     def __init__(self, network: nn.Module, betas: tuple[float, float]):
         self.beta1, self.beta2 = betas
-        self.weights = list(network.parameters())
+        # A layer's weight before its bias, as MindSpore has them.
+        layers = [_own(layer) for layer in network.modules()]
+        self.weights = [own[kind] for own in layers for kind in ("weight", "bias") if kind in own]
         self.means = [torch.zeros_like(weight) for weight in self.weights]
         self.squares = [torch.zeros_like(weight) for weight in self.weights]
         self.count = 0
@@ -46,30 +48,36 @@ class Adam:
                 weight -= rate * mean / (square.sqrt() + 1e-8)
 
 
+def named(network: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
+    """Return the network's tensors by MindSpore's `names`, which are all of the network's, layer by layer."""
+    kinds = {"weight": "weight", "bias": "bias", "gamma": "weight", "beta": "bias", "scale.u": "weight_u"}
+    kinds |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    layers: dict[str, dict[str, str]] = {}
+    for name in names:
+        kind = next(kind for kind in kinds if name.endswith(f".{kind}"))
+        layers.setdefault(name.removesuffix(f".{kind}"), {})[kinds[kind]] = name
+    found = {}
+    for layer, known in zip(filter(_own, network.modules()), layers.values(), strict=True):
+        own = _own(layer)
+        assert own.keys() == known.keys()
+        found |= {known[kind]: own[kind] for kind in own}
+    return {name: found[name] for name in names}
+
+
+def _own(layer: nn.Module) -> dict[str, Tensor]:
+    """Return what the layer itself holds and MindSpore has too."""
+    own = dict(layer.named_parameters(recurse=False)) | dict(layer.named_buffers(recurse=False))
+    # Spectral normalisation renames the weight; its vector v is made anew from the other, u, at each use.
+    aside = ("num_batches_tracked", "weight_v")
+    return {name.removesuffix("_orig"): value for name, value in own.items() if name not in aside}
+
+
 def load_weights(network: nn.Module, weights: dict[str, np.ndarray]) -> None:
     """Copy MindSpore's weights, in the order of the layers; `weights` has MindSpore's names and order."""
-    names = {"weight": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
-    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    layers: dict[str, dict[str, np.ndarray]] = {}
-    for name, value in weights.items():
-        layer, _, kind = name.rpartition(".")
-        layers.setdefault(layer, {})[names[kind]] = value
-    own = [layer for layer in network if layer.state_dict()]
     with torch.no_grad():
-        for layer, values in zip(own, layers.values(), strict=True):
-            state = {name: value for name, value in layer.state_dict().items() if name != "num_batches_tracked"}
-            assert state.keys() == values.keys()
-            for name, value in state.items():
-                assert value.shape == values[name].shape
-                value.copy_(torch.from_numpy(values[name]))
-
-
-def _moving(network: nn.Module) -> list[Tensor]:
-    return [value for name, value in network.named_buffers() if "running" in name]
-
-
-def _paired(names: list[str], values: Iterable[Tensor]) -> dict[str, np.ndarray]:
-    return {name: value.detach().numpy().copy() for name, value in zip(names, values, strict=True)}
+        for name, value in named(network, weights).items():
+            assert value.shape == weights[name].shape
+            value.copy_(torch.from_numpy(weights[name]))
 
 
 class Game(pytorch_twin.Game):
@@ -91,27 +99,24 @@ class Game(pytorch_twin.Game):
         super().__init__(recipe, Adam, schedule_steps, dtype)
         self.load(state)
 
-    def load(self, state: dict[str, np.ndarray]) -> None:
-        """Take over weights, moving statistics and moments."""
-        for role, network, adam in (
+    def _players(self) -> tuple[tuple[str, nn.Module, Adam], ...]:
+        return (
             ("generator", self.generator, self.g_optimizer),
             ("discriminator", self.critic, self.d_optimizer),
-        ):
+        )
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Take over weights, moving statistics and moments."""
+        for role, network, adam in self._players():
             load_weights(network, {name: value for name, value in state.items() if name.startswith(f"{role}.")})
             adam.load({name: value for name, value in state.items() if name.startswith(f"{role}_optimizer.")})
 
     def state(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """Return weights, moving statistics and moments under MindSpore's `names` (those that are known here)."""
-        found: dict[str, np.ndarray] = {}
-        for role, network, adam in (
-            ("generator", self.generator, self.g_optimizer),
-            ("discriminator", self.critic, self.d_optimizer),
-        ):
-            own = [name for name in names if name.startswith(f"{role}.")]
-            weights = [name for name in own if ".moving_" not in name]
-            found |= _paired(weights, network.parameters())
-            # PyTorch has mean and variance in turn, layer by layer; MindSpore's names sort so, too.
-            found |= _paired([name for name in own if ".moving_" in name], _moving(network))
-            found |= _paired([name for name in names if name.startswith(f"{role}_optimizer.moment1.")], adam.means)
-            found |= _paired([name for name in names if name.startswith(f"{role}_optimizer.moment2.")], adam.squares)
-        return found
+        found: dict[str, Tensor] = {}
+        for role, network, adam in self._players():
+            found |= named(network, [name for name in names if name.startswith(f"{role}.")])
+            for kind, own in (("moment1", adam.means), ("moment2", adam.squares)):
+                moments = [name for name in names if name.startswith(f"{role}_optimizer.{kind}.")]
+                found |= dict(zip(moments, own, strict=True))
+        return {name: value.detach().numpy().copy() for name, value in found.items()}

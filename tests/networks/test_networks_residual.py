@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import float64_layers as exact
+import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor
+from mindspore import Tensor, nn
 from small_runs import SmallRun, digits_for, small_config
 
 from ms_gan.errors import UserError
@@ -51,25 +53,61 @@ def test_sizes_that_do_not_halve_are_refused_in_one_line(size):
         assert "\n" not in str(caught.value)
 
 
-def test_without_its_main_way_a_block_is_its_short_cut():
-    activations = np.random.default_rng(1).standard_normal((2, 16, 3)).astype(np.float32)
-    for block in (ResidualUp(batch_last, 2, 3, 4), ResidualDown(batch_last, 2, 3, 4, spectral=False, bend=True)):
-        block.set_train(False)
-        last = block.main[len(block.main) - 1]
-        whole = block(Tensor(activations)).asnumpy()
-        way = block.main(Tensor(activations)).asnumpy()
-        assert np.abs(way).max() > 0.01
-        for parameter in (last.weight, last.bias):
-            parameter.set_data(Tensor(np.zeros(parameter.shape, np.float32)))
-        short = block(Tensor(activations)).asnumpy()
-        np.testing.assert_allclose(whole - way, short, atol=1e-5)
-        weight, bias = block.short.weight.asnumpy(), block.short.bias.asnumpy()
-        pixels = activations.reshape(2, 4, 4, 3)
-        if isinstance(block, ResidualUp):  # each pixel four times, channels mixed
-            mixed = np.einsum("oc,cyxn->oyxn", weight[:, :, 0, 0], pixels).repeat(2, 1).repeat(2, 2)
-        else:  # 2x2 pixels make one
-            mixed = np.einsum("ocab,cyaxbn->oyxn", weight, pixels.reshape(2, 2, 2, 2, 2, 3))
-        np.testing.assert_allclose(short, (mixed + bias[:, None, None, None]).reshape(short.shape), atol=1e-5)
+def normalised(x, gamma, beta):
+    mean, variance = (of(x, axis=(0, 2, 3), keepdims=True) for of in (np.mean, np.var))
+    return (x - mean) / np.sqrt(variance + 1e-5) * gamma[:, None, None] + beta[:, None, None]
+
+
+def up(x, gamma, beta, first, first_bias, second_gamma, second_beta, second, second_bias, short, short_bias):
+    bent = np.maximum(normalised(x, gamma, beta), 0)
+    way = exact.conv2d(exact.upsample(bent), first, first_bias, 1, 1)
+    way = exact.conv2d(np.maximum(normalised(way, second_gamma, second_beta), 0), second, second_bias, 1, 1)
+    return way + exact.conv2d(exact.upsample(x), short, short_bias, 1, 0)
+
+
+def down(x, first, first_bias, second, second_bias, short, short_bias):
+    way = exact.conv2d(np.where(x > 0, x, 0.2 * x), first, first_bias, 2, 1)
+    way = exact.conv2d(np.where(way > 0, way, 0.2 * way), second, second_bias, 1, 1)
+    return way + exact.conv2d(x, short, short_bias, 2, 0)
+
+
+def down_from_an_image(x, first, first_bias, second, second_bias, short, short_bias):
+    way = exact.conv2d(x, first, first_bias, 2, 1)
+    way = exact.conv2d(np.where(way > 0, way, 0.2 * way), second, second_bias, 1, 1)
+    return way + exact.conv2d(x, short, short_bias, 2, 0)
+
+
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+@pytest.mark.parametrize("by_hand", [up, down, down_from_an_image])
+def test_value_and_gradients_of_a_block_are_those_by_hand(by_hand, mode):
+    if by_hand is up:
+        block, size = ResidualUp(batch_last, 2, 3, 4), 8
+    else:
+        block, size = ResidualDown(batch_last, 2, 3, 4, spectral=False, bend=by_hand is down), 2
+    network = nn.SequentialCell([batch_last.FromImages(), block, batch_last.ToImages(size)]).set_train()
+    rng = np.random.default_rng(1)
+    weights = block.trainable_params()
+    for weight in weights:
+        weight.set_data(Tensor(0.5 * rng.standard_normal(weight.shape).astype(np.float32)))
+    x, probe = (rng.standard_normal(shape).astype(np.float32) for shape in ((3, 2, 4, 4), (3, 3, size, size)))
+    constant = Tensor(probe)
+
+    def total(images):
+        result = network(images)
+        return (result * constant).sum(), result
+
+    differentiate = ms.value_and_grad(total, 0, weights, has_aux=True)
+    (_, result), (dx, dweights) = (ms.jit(differentiate) if mode == "graph" else differentiate)(Tensor(x))
+    inputs = [x.astype(np.float64), *(weight.asnumpy().astype(np.float64) for weight in weights)]
+    np.testing.assert_allclose(result.asnumpy(), by_hand(*inputs), rtol=1e-4, atol=1e-5)
+    for number, gradient in enumerate((dx, *dweights)):
+        direction = rng.standard_normal(gradient.shape)
+
+        def along(moved, number=number):
+            return (by_hand(*inputs[:number], moved, *inputs[number + 1 :]) * probe).sum()
+
+        expected = exact.directional(along, inputs[number], direction)
+        assert (gradient.asnumpy() * direction).sum() == pytest.approx(expected, rel=1e-4, abs=1e-3), number
 
 
 # Slow: sngan_horses in test_training_modes.py compares bits too.
