@@ -41,7 +41,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--epochs", type=int, nargs="+", metavar="N", help="the last grid of each of these epochs, counted from 0"
     )
     kind.add_argument("--scatter", action="store_true", help="both losses as points, as recipe dense has them")
-    kind.add_argument("--texts", metavar="DIR", help="write d_loss.txt, d_acc.txt and g_loss.txt, a number a line")
+    kind.add_argument("--texts", metavar="DIR", help="write d_loss.txt, d_acc.txt, g_loss.txt and their steps.txt")
 
 
 def _add_generate(commands: argparse._SubParsersAction) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from ms_gan.errors import UserError, first_line
 from ms_gan.files import write_atomically
 from ms_gan.pictures.animation import choose_frames, save_gif
-from ms_gan.pictures.curves import LOSS_TEXTS, read_loss_texts, save_curves, save_scatter
+from ms_gan.pictures.curves import LOSS_TEXTS, STEPS_TEXT, read_loss_texts, save_curves, save_scatter
 from ms_gan.pictures.grid import MOST_PIXELS, save_labelled
 from ms_gan.pictures.panels import kind_of
 from ms_gan.runs.folder import RunFolder
@@ -187,6 +187,9 @@ def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:
 def export_texts(run: RunFolder, folder: str | Path) -> Path:
     """Write d_loss.txt, d_acc.txt and g_loss.txt, one number a line, as recipe dense leaves them.
 
+    Of the records only those of every ``log_every``-th step go out, of recipe dense every 100th, and not those
+    between. A fourth file, steps.txt, holds their steps, so that the texts can be plotted as what they are.
+
     Parameters
     ----------
     run : RunFolder
@@ -198,9 +201,19 @@ def export_texts(run: RunFolder, folder: str | Path) -> Path:
     -------
     Path
         The folder.
+
+    Raises
+    ------
+    UserError
+        If there is no such record yet, or one lacks a number.
     """
-    records = run.history()
-    for name, key, factor in (("d_loss", "d_loss", 1), ("d_acc", "d_accuracy", 100), ("g_loss", "g_loss", 1)):
-        numbers = _column(records, key, run.history_file)
-        write_atomically(Path(folder) / f"{name}.txt", "".join(f"{factor * number!r}\n" for number in numbers))
+    every = run.config().log_every
+    records = [record for record in run.history() if record["step"] % every == 0]
+    if not records:
+        raise UserError(f"{run.history_file}: holds no record of step {every} or a multiple of it yet; train further")
+    names = LOSS_TEXTS | {"step": STEPS_TEXT}
+    columns = {name: _column(records, key, run.history_file) for key, name in names.items()}
+    columns[LOSS_TEXTS["d_accuracy"]] = [100 * share for share in columns[LOSS_TEXTS["d_accuracy"]]]
+    for name, numbers in columns.items():
+        write_atomically(Path(folder) / name, "".join(f"{number!r}\n" for number in numbers))
     return Path(folder)

@@ -1,5 +1,6 @@
 """Plots of what was recorded in training, and the reader of recipe dense's text files."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ms_gan.pictures.sheet import BLUE, VERMILION, Heading
 
 _MOST_BYTES = 1 << 28
 LOSS_TEXTS = {"d_loss": "d_loss.txt", "d_accuracy": "d_acc.txt", "g_loss": "g_loss.txt"}
+STEPS_TEXT = "steps.txt"
 
 
 def save_curves(
@@ -169,9 +171,9 @@ def read_loss_texts(folder: str | Path, every: int = 100) -> list[dict]:
     Parameters
     ----------
     folder : path-like
-        Where the three files lie.
+        Where the three files lie, and perhaps a fourth, ``steps.txt``, with the step of each line.
     every : int
-        Steps between two lines; the first line is step 0.
+        Without ``steps.txt``, as the source leaves them: steps between two lines; the first line is step 0.
 
     Returns
     -------
@@ -183,22 +185,26 @@ def read_loss_texts(folder: str | Path, every: int = 100) -> list[dict]:
     ------
     UserError
         If a file is missing or unreadable, a line is not a number, or the files differ in length, or an
-        accuracy is none.
+        accuracy or a step is none.
     """
     if every < 1:
         raise UserError(f"the steps between two lines must be at least 1, not {every}")
-    columns = {key: _numbers(Path(folder) / name) for key, name in LOSS_TEXTS.items()}
+    names = LOSS_TEXTS | ({"step": STEPS_TEXT} if os.path.exists(Path(folder) / STEPS_TEXT) else {})
+    columns = {key: _numbers(Path(folder) / name) for key, name in names.items()}
     if len({len(column) for column in columns.values()}) > 1:
-        counts = ", ".join(f"{name} has {len(columns[key])}" for key, name in LOSS_TEXTS.items())
+        counts = ", ".join(f"{name} has {len(columns[key])}" for key, name in names.items())
         raise UserError(f"the files in {folder} must have equally many lines, but {counts}")
     accuracy = np.array(columns["d_accuracy"])
     if ((accuracy < 0) | (accuracy > 100)).any():
         raise UserError(f"{Path(folder) / LOSS_TEXTS['d_accuracy']} holds numbers that are no share or per cent")
     if (accuracy > 1).any():
         columns["d_accuracy"] = list(accuracy / 100)
+    steps = columns.pop("step", [number * every for number in range(len(accuracy))])
+    if not all(0 <= step < 2**53 and step == int(step) for step in steps):
+        raise UserError(f"{Path(folder) / STEPS_TEXT} holds numbers that are no steps, which are whole and from 0")
     return [
-        {"step": number * every, **{key: float(column[number]) for key, column in columns.items()}}
-        for number in range(len(accuracy))
+        {"step": int(step), **{key: float(column[number]) for key, column in columns.items()}}
+        for number, step in enumerate(steps)
     ]
 
 

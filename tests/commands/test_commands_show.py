@@ -73,12 +73,18 @@ def test_a_folder_whose_name_is_too_long_is_one_line(draw):
 _LINES = st.lists(st.floats().map(str) | st.text(max_size=5) | st.just("9" * 400), max_size=5).map("\n".join)
 
 
-@given(st.binary(max_size=60) | _LINES.map(lambda text: text.encode("utf-8", "replace")))
-def test_any_bytes_as_loss_texts(tmp_path_factory, content):
+_TEXTS = st.binary(max_size=60) | _LINES.map(lambda text: text.encode("utf-8", "replace"))
+
+
+@given(_TEXTS, st.none() | _TEXTS)
+def test_any_bytes_as_loss_texts(tmp_path_factory, content, steps):
     folder = tmp_path_factory.getbasetemp() / "texts"
     folder.mkdir(exist_ok=True)
     for name in ("d_loss.txt", "d_acc.txt", "g_loss.txt"):
         (folder / name).write_bytes(content)
+    (folder / "steps.txt").unlink(missing_ok=True)
+    if steps is not None:
+        (folder / "steps.txt").write_bytes(steps)
     try:
         records, message = read_loss_texts(folder), ""
     except UserError as error:

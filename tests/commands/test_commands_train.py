@@ -10,6 +10,8 @@ from conftest import SHORT, STEPS
 from PIL import Image
 from run_folders import copy_run, differences, states
 
+from ms_gan.pictures import read_loss_texts
+
 _FILES = {
     "config.yaml",
     "environment.json",
@@ -234,8 +236,17 @@ def test_the_refusal_of_an_epoch_names_those_that_are_there(command, finished, t
     assert result.stderr == f"ms-gan: --epochs 7: {run / 'images'} holds no grid of it, {others}\n"
 
 
-def test_grids_side_by_side_and_texts(command, one_epoch, tmp_path):
+def test_grids_side_by_side(command, one_epoch, tmp_path):
     assert command("plot", one_epoch, "--epochs", "0", "--out", tmp_path / "epochs.png").status == 0
+
+
+def test_texts_hold_every_tenth_step_and_are_read_back_as_that(command, one_epoch, tmp_path):
     assert command("plot", one_epoch, "--texts", tmp_path).status == 0
-    assert {path.name for path in tmp_path.glob("*.txt")} == {"d_loss.txt", "d_acc.txt", "g_loss.txt"}
+    assert {path.name for path in tmp_path.glob("*.txt")} == {"d_loss.txt", "d_acc.txt", "g_loss.txt", "steps.txt"}
+    records = [json.loads(line) for line in (one_epoch / "history.jsonl").read_text().splitlines()]
+    read = read_loss_texts(tmp_path)
+    # The record of step 31, the end of the epoch, is left out.
+    assert [record["step"] for record in read] == [10, 20, 30]
+    for ours, theirs in zip(read, records[:3], strict=True):
+        assert all(ours[key] == pytest.approx(theirs[key], rel=1e-12) for key in ours)
     assert command("plot", tmp_path, "--out", tmp_path / "losses.png").status == 0

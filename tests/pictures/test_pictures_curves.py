@@ -171,8 +171,8 @@ def test_scatter_holds_every_pair():
     assert "not a finite number, the first at step 200" in texts_of(figure)
 
 
-def write_texts(folder, d_loss="0.7\n0.6\n", d_acc="0.5\n0.75\n", g_loss="0.8\n0.9\n"):
-    for name, text in (("d_loss", d_loss), ("d_acc", d_acc), ("g_loss", g_loss)):
+def write_texts(folder, d_loss="0.7\n0.6\n", d_acc="0.5\n0.75\n", g_loss="0.8\n0.9\n", steps=None):
+    for name, text in (("d_loss", d_loss), ("d_acc", d_acc), ("g_loss", g_loss), ("steps", steps)):
         if text is not None:
             (folder / f"{name}.txt").write_bytes(text.encode() if isinstance(text, str) else text)
 
@@ -213,6 +213,10 @@ def test_loss_texts_from_elsewhere_are_read(tmp_path, texts, expected):
         ({"g_loss": b"\xff\xfe\x00"}, "cannot read"),
         ({"d_acc": "0.5\n300\n"}, "d_acc.txt"),
         ({"d_acc": "-0.5\n0.5\n"}, "d_acc.txt"),
+        ({"steps": "10\n"}, "g_loss.txt has 2, steps.txt has 1"),
+        ({"steps": "10\n20.5\n"}, "steps.txt holds numbers that are no steps"),
+        ({"steps": "nan\n20\n"}, "steps.txt holds numbers that are no steps"),
+        ({"steps": "-10\n20\n"}, "steps.txt holds numbers that are no steps"),
     ],
 )
 def test_bad_loss_texts_are_one_clear_line(tmp_path, texts, words):
