@@ -21,20 +21,27 @@ def describe_record(config: Config, plan: Plan, record: dict[str, float]) -> str
         f"loss_d {record['d_loss']:7.4f}",
         f"loss_g {record['g_loss']:7.4f}",
     ]
-    if "distance" in record:
-        parts.append(f"distance {record['distance']:8.4f}")
-    elif "margin" in record:
-        parts.append(f"margin {record['margin']:8.4f}")
-        parts.append(f"accuracy {100 * record['d_accuracy']:5.1f} %")
-    else:
-        parts.append(f"D(real) {record['d_real']:.3f}")
-        parts.append(f"D(fake) {record['d_fake']:.3f}")
-    if config.updates.real_and_fake == "in_turn" and "distance" not in record:
+    parts += _watched(record, "8.4f", ".3f")
+    if "margin" in record or (config.updates.real_and_fake == "in_turn" and "distance" not in record):
         parts.append(f"accuracy {100 * record['d_accuracy']:5.1f} %")
     if "penalty" in record:
         parts.append(f"penalty {record['penalty']:7.4f}")
     parts += [f"{name} {record[name]:.4f}" for name in config.evaluation.measures if name in record]
     return "  ".join(parts)
+
+
+def describe_briefly(record: dict[str, float]) -> str:
+    """Return what of a record goes beside a progress bar, what is to be watched first: a narrow terminal cuts it."""
+    losses = (f"loss_d {record['d_loss']:.3f}", f"loss_g {record['g_loss']:.3f}")
+    return " ".join((*_watched(record, ".3f", ".2f"), *losses))
+
+
+def _watched(record: dict[str, float], difference: str, answer: str) -> list[str]:
+    """Return what :func:`reading_of` says to watch: a difference of D's scores, or its answers, in these formats."""
+    for name in ("distance", "margin"):
+        if name in record:
+            return [f"{name} {record[name]:{difference}}"]
+    return [f"D(real) {record['d_real']:{answer}}", f"D(fake) {record['d_fake']:{answer}}"]
 
 
 def reading_of(config: Config) -> str:

@@ -13,7 +13,7 @@ from ms_gan.commands.best import BestKeeper
 from ms_gan.commands.console import duration
 from ms_gan.commands.finite import NotFinite, first_not_finite
 from ms_gan.commands.job import Job
-from ms_gan.commands.lines import describe_record
+from ms_gan.commands.lines import describe_briefly, describe_record
 from ms_gan.commands.measures import Measures
 from ms_gan.commands.notes import note_events
 from ms_gan.commands.tensorboard import Board
@@ -196,32 +196,31 @@ class Recorder:
         return record
 
     def _show(self, record: dict[str, float]) -> None:
-        text = describe_record(self._config, self._plan, record) + self._pace(record)
+        text, brief = describe_record(self._config, self._plan, record), describe_briefly(record)
+        if rate := self._rate(record["step"]):
+            images = f"{1000 * self._config.batch_size * self._config.updates.d_steps / rate:6,.0f} images/s"
+            text += f"  {rate:6.1f} ms/step  {images}  left {self._left(record)}"
+            brief += f" {images.lstrip()}"
         if self._bar is None:
             self._console.line(text)
         else:
             self._bar.set_description_str(f"epoch {record['epoch']}", refresh=False)
-            self._bar.set_postfix_str(
-                f"loss_d {record['d_loss']:.3f} loss_g {record['g_loss']:.3f} "
-                f"D(real) {record['d_real']:.2f} D(fake) {record['d_fake']:.2f}"
-            )
+            self._bar.set_postfix_str(brief)
             (self._console.line if self._plan.ends_epoch(record["step"]) else self._console.note)(text)
 
-    def _pace(self, record: dict[str, float]) -> str:
-        """Return speed and time left as text; nothing at the first step, which compiles."""
+    def _rate(self, step: int) -> float | None:
+        """Return the milliseconds per step since the last record; None at the first step, which compiles."""
         (before, began), now = self._window, time.perf_counter()
-        self._window = (record["step"], now)
-        if record["step"] <= before:
-            return ""
-        rate = 1000 * (now - began) / (record["step"] - before)
-        self.ms_per_step.append(rate)
-        images = 1000 * self._config.batch_size * self._config.updates.d_steps / max(rate, 1e-9)
-        return f"  {rate:6.1f} ms/step  {images:6,.0f} images/s  left {self._left(record, rate)}"
+        self._window = (step, now)
+        if step <= before:
+            return None
+        self.ms_per_step.append(max(1000 * (now - began) / (step - before), 1e-9))
+        return self.ms_per_step[-1]
 
-    def _left(self, record: dict[str, float], rate: float) -> str:
+    def _left(self, record: dict[str, float]) -> str:
         if self._plan.total_steps is None:
             return duration(max(0.0, 60 * self._config.minutes - record["seconds"]))
-        typical = float(np.median(self.ms_per_step[-50:])) if self.ms_per_step else rate
+        typical = float(np.median(self.ms_per_step[-50:]))
         return duration((self._plan.total_steps - record["step"]) * typical / 1000)
 
 

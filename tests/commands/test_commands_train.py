@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -205,6 +207,21 @@ def test_diverging_run_ends_with_one_line_and_status_1(command, digits_folder, t
     assert result.status == 1
     assert result.stderr.count("\n") == 1
     assert "is not finite" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("loss", "watched"),
+    [("minimax", r"D\(real\) \S+ D\(fake\)"), ("wasserstein", "distance"), ("relativistic", "margin")],
+)
+def test_the_bar_on_a_terminal_shows_what_is_to_be_watched(
+    command, digits_folder, tmp_path, monkeypatch, loss, watched
+):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    words = ("--data-dir", digits_folder, "--out", tmp_path / "run", "--steps", "20", *SHORT, "--device", "cpu")
+    result = command("train", *words, "--mode", "pynative", "--set", f"objective.loss={loss}")
+    assert result.status == 0
+    last = result.stderr.split("\r")[-1]
+    assert re.search(rf", {watched} \S+ loss_d \S+ loss_g \S+ [0-9,]+ images/s\]", last), last
 
 
 def test_grids_of_epochs_are_the_last_ones_drawn_in_them(finished, one_epoch, monkeypatch):
