@@ -32,7 +32,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     parser.set_defaults(run=run_audit)
     parser.add_argument("--config", metavar="NAME", nargs="+", default=[], help="recipes or .yaml files (every recipe)")
-    parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting")
+    parser.add_argument("--set", metavar="KEY=VAL", nargs="+", action="extend", default=[], help="any setting")
     parser.add_argument("--out", metavar="DIR", help="folder of the result (runs/audit-<date-time>)")
 
 

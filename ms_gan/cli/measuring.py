@@ -44,7 +44,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def _what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="mlp", metavar="NAME", help="recipe or .yaml file (mlp)")
-    parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting")
+    parser.add_argument("--set", metavar="KEY=VAL", nargs="+", action="extend", default=[], help="any setting")
     data_options(parser)
 
 

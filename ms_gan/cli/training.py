@@ -17,18 +17,18 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "train",
         help="train a GAN and leave a run folder",
-        description="Train a GAN and leave a run folder with checkpoints, pictures, curves, a GIF. *: or the recipe's.",
-        usage="ms-gan train [--config NAME|FILE.yaml] [options]   (or: --resume RUN [options])",
-        # Wide enough for every option and its help on one line, so that all fit a screen.
+        description="Train a GAN; leave checkpoints, pictures, curves, a GIF. *: or the recipe's.",
+        usage="ms-gan train [--config NAME|FILE.yaml | --resume RUN] [options]",
+        # Wide enough for every option and its help on one line of 80 columns, so that all fit a screen.
         formatter_class=functools.partial(argparse.HelpFormatter, max_help_position=36),
         add_help=False,
     )
     parser.set_defaults(run=run_train)
     what = parser.add_argument_group("what")
     what.add_argument("-h", "--help", action="help", help="show this help message and exit")
-    what.add_argument("--config", metavar="NAME", help="recipe or .yaml file (mlp); ms-gan summary --help lists them")
+    what.add_argument("--config", metavar="NAME", help="recipe or .yaml (mlp); summary -h lists them")
     what.add_argument(
-        "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting; --dry-run lists them"
+        "--set", metavar="KEY=VAL", nargs="+", action="extend", default=[], help="any setting; --dry-run lists them"
     )
     what.add_argument("--mode", choices=("graph", "pynative"), help="compile the steps, or run them as they are")
     what.add_argument("--precision", choices=("fp32", "fp16"), help="fp16: products in float16, the loss scaled")
@@ -46,23 +46,23 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="run folder (runs/<recipe>-<date-time>)")
     output.add_argument("--save-every", type=int, metavar="STEPS", help="save the state to resume from (each epoch*)")
-    output.add_argument("--keep", type=int, metavar="N", help="checkpoints of the networks that are kept (all*)")
-    output.add_argument("--keep-best", metavar="MEASURE", help="keep the best networks too, by sliced_wasserstein")
+    output.add_argument("--keep", type=int, metavar="N", help="checkpoints of the networks to keep (all*)")
+    output.add_argument("--keep-best", metavar="MEASURE", help="keep the best ones too, by sliced_wasserstein")
     output.add_argument("--evaluate-every", type=int, metavar="STEPS", help="measure the pictures (never)")
     output.add_argument("--log-every", type=int, metavar="STEPS", help="log and record the losses (10*)")
     output.add_argument("--tensorboard", action="store_const", const=True, help="write TensorBoard event files too")
     start = parser.add_argument_group("start")
-    start.add_argument("--resume", metavar="RUN", help="go on with a run folder; ends with the same bits")
+    start.add_argument("--resume", metavar="RUN", help="go on with a run folder, to the same bits")
     start.add_argument("--init-generator", metavar="CKPT", help="start G from a checkpoint")
     start.add_argument("--init-discriminator", metavar="CKPT", help="start D from a checkpoint")
     start.add_argument("--on-nan", choices=("stop", "rollback"), help="or go back, and on with other batches (stop)")
-    start.add_argument("--dry-run", action="store_true", help="print the configuration and the plan, train nothing")
+    start.add_argument("--dry-run", action="store_true", help="print configuration and plan, train nothing")
     worker_options(device_options(parser))
 
     parser = commands.add_parser("summary", help="print the layers and options of a recipe's networks")
     parser.set_defaults(run=run_summary)
     parser.add_argument("config", metavar="CONFIG", help=f"recipe or .yaml file: {', '.join(recipe_names())}")
-    parser.add_argument("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="any setting")
+    parser.add_argument("--set", metavar="KEY=VAL", nargs="+", action="extend", default=[], help="any setting")
 
 
 def worker_options(group: argparse._ArgumentGroup) -> None:
