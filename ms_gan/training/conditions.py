@@ -6,9 +6,11 @@ fake images of a step are of the same classes, in the same order: they are drawn
 
 from collections.abc import Callable
 
+import numpy as np
 from mindspore import Tensor, nn
 
 from ms_gan.config import Config
+from ms_gan.data.classes import one_hot
 
 # (images (N, C, S, S), choice) -> logits (N, 1); a conditional run alone has a choice: a tensor (N, 1 + classes), 1 in
 # its first column and in that of the image's class.
@@ -29,6 +31,11 @@ def chosen(logits: Tensor, *choice: Tensor) -> Tensor:
     if len(choice) == 0:
         return logits
     return (logits * choice[0]).sum(axis=1, keepdims=True)
+
+
+def choice_for(numbers: np.ndarray, classes: int) -> np.ndarray:
+    """Return what tells that images are of the classes `numbers`, int (N,): float32 (N, 1 + classes)."""
+    return np.concatenate([np.ones((len(numbers), 1), np.float32), one_hot(numbers, classes)], axis=1)
 
 
 def choice_of(config: Config) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:

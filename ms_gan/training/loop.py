@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 from mindspore import Tensor
 
 from ms_gan.config import Config
 from ms_gan.data.augmenting import draw_augmentation
-from ms_gan.data.classes import asking, one_hot
+from ms_gan.data.classes import asking
 from ms_gan.data.stream import BatchStream, d_latents, g_latents, penalty_noise
 from ms_gan.objectives import noise_shape
+from ms_gan.training.conditions import choice_for
 from ms_gan.training.numbers import d_numbers, g_numbers
 from ms_gan.training.parallel import Alone
 from ms_gan.training.plan import Plan, updates_jointly
@@ -103,7 +103,7 @@ def d_inputs(config: Config, stream: BatchStream, step: int, index: int, rows: s
     if config.conditional:
         numbers, classes = stream.classes(of_batch), len(config.class_names)
         latents = asking(latents, numbers, classes)
-        drawn += (np.concatenate([np.ones((count, 1), np.float32), one_hot(numbers, classes)], axis=1),)
+        drawn += (choice_for(numbers, classes),)
     return Tensor(batch), Tensor(latents[rows]), Tensor(noise[rows]), *(Tensor(array[rows]) for array in drawn)
 
 

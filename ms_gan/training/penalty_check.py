@@ -15,6 +15,7 @@ from ms_gan.errors import UserError, first_line
 from ms_gan.networks import ImageShape
 from ms_gan.objectives import noise_shape
 from ms_gan.objectives.penalties import squared_gradient_norms
+from ms_gan.training.conditions import choice_for, make_judge
 from ms_gan.training.judgement import make_judgement
 
 _IMAGES = 4
@@ -86,12 +87,16 @@ def _check(critic: nn.Cell, config: Config, image: ImageShape) -> bool:
     return same
 
 
-def _inputs(config: Config, image: ImageShape, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return real images, fake images and the penalty's noise."""
+def _inputs(config: Config, image: ImageShape, seed: int) -> tuple[Tensor, ...]:
+    """Return real images, fake images, the penalty's noise and, of a conditional run, what tells the classes."""
     generator = np.random.default_rng(seed)
     shape = (_IMAGES, image.channels, image.size, image.size)
     real, fake = (Tensor(generator.uniform(-1, 1, shape).astype(np.float32)) for _ in range(2))
-    return real, fake, Tensor(generator.random(noise_shape(config.objective.penalty, shape), dtype=np.float32))
+    noise = Tensor(generator.random(noise_shape(config.objective.penalty, shape), dtype=np.float32))
+    if not config.conditional:
+        return real, fake, noise
+    classes = len(config.class_names)
+    return real, fake, noise, Tensor(choice_for(generator.integers(classes, size=_IMAGES), classes))
 
 
 def _scaled_penalty(critic: nn.Cell, config: Config, image: ImageShape) -> Callable[..., Tensor]:
@@ -99,12 +104,13 @@ def _scaled_penalty(critic: nn.Cell, config: Config, image: ImageShape) -> Calla
 
     Those of a new critic are short, and there a one-sided penalty and its gradient are zero, right or wrong.
     """
-    shortest = float(np.sqrt(squared_gradient_norms(critic, _inputs(config, image, 0)[0]).asnumpy().min()))
+    images, _, _, *choice = _inputs(config, image, 0)
+    shortest = float(np.sqrt(squared_gradient_norms(make_judge(critic), images, *choice).asnumpy().min()))
     scale = 2.0 / shortest if np.isfinite(shortest) and shortest > 0 else 1.0
     judge = make_judgement(_Scaled(critic, scale), config.objective.penalty)
 
-    def value_of(real: Tensor, fake: Tensor, noise: Tensor) -> Tensor:
-        return judge(real, fake, noise)[2]
+    def value_of(real: Tensor, fake: Tensor, noise: Tensor, *choice: Tensor) -> Tensor:
+        return judge(real, fake, noise, *choice)[2]
 
     return value_of
 

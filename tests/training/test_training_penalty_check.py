@@ -113,6 +113,25 @@ def test_the_same_layer_with_the_right_gradient_passes():
     pynative_is_right(critic_with(Leaky(np.ones((48, 64)))), config_of(), IMAGE)
 
 
+class Opposed(nn.Cell):
+    """A critic of two classes whose logits for them cancel in the sum of all, and with them what is wrong."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.real, self.of_class = nn.Dense(64, 1), critic_with(layer)
+
+    def construct(self, images):
+        logit = 10 * self.of_class(images)
+        return ops.concat((self.real(images.reshape((images.shape[0], -1))), logit, -logit), axis=1)
+
+
+@pytest.mark.parametrize("penalty", ["r1", "r1_r2"])
+def test_penalty_is_that_of_the_judged_class(penalty):
+    config = small_config("wgan_gp", f"objective.penalty={penalty}", "conditional=true", "data.class_names=[a, b]")
+    with pytest.raises(UserError, match=rf"gradient of the {penalty} penalty is wrong at of_class\.3\.weight"):
+        pynative_is_right(Opposed(Leaky(WRONG["nothing"])).set_train(), config, IMAGE)
+
+
 def test_penalty_that_loses_its_gradient_is_refused(monkeypatch):
     right = PENALTIES["r1"]
 
