@@ -150,6 +150,10 @@ def _launch(options: argparse.Namespace) -> "Launch | None":
 
 def run_summary(options: argparse.Namespace) -> None:
     """Print the layer tables."""
+    from ms_gan.device import activate, choose_device
+
+    config = load_config(options.config, options.set)
+    activate(choose_device("cpu", announce=lambda line: None))
     from ms_gan.commands.summary import summary
 
-    print(summary(load_config(options.config, options.set)))
+    print(summary(config))

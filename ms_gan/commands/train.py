@@ -14,7 +14,7 @@ from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config, build_config, config_text, load_config
 from ms_gan.config.schema import LENGTHS
 from ms_gan.data.stream import generator_for
-from ms_gan.device import choose_device
+from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.starts import changes, starts_of, with_resume
@@ -235,7 +235,7 @@ def _draw_real(job: "Job") -> None:
 def dry_run(config: Config) -> str:
     """Return the whole configuration and what a run with it would do and take, without data or device."""
     # The networks are built to see how large they are; the CPU does for that, with its settings made first.
-    choose_device("cpu", announce=lambda line: None)
+    activate(choose_device("cpu", announce=lambda line: None))
     from ms_gan.commands.disk import describe_disk
     from ms_gan.networks.configured import image_shape, options_text
     from ms_gan.pictures.grid import check_grid

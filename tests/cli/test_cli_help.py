@@ -53,6 +53,15 @@ def test_dry_run_trains_nothing_and_can_be_fed_back(command, run_child, tmp_path
     assert command("train", "--dry-run", "--config", "again.yaml").stdout == result.stdout
 
 
+@pytest.mark.parametrize("words", [["summary", "mlp"], ["train", "--dry-run", "--config", "mlp"]], ids=" ".join)
+def test_without_mindspore_one_line_tells_what_to_do(run_child, words):
+    script = f"import sys; sys.modules['mindspore'] = None\nfrom ms_gan.cli import main\nsys.exit(main({words}))"
+    result = run_child(program=("-c", script))
+    assert result.status == 2
+    assert result.stderr.startswith("ms-gan: mindspore cannot be imported")
+    assert result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(("name", "total"), [("mlp", "2,043,537"), ("dense", "2,158,609")])
 def test_summary_counts_the_parameters_of_the_sources(command, name, total):
     result = command("summary", name)
