@@ -21,13 +21,14 @@ def table(result: dict[str, Any]) -> list[str]:
         if metric["value"] is None:
             rows.append((metric["name"], "none", "", "", metric.get("problem", "")))
             continue
+        spread = f", deviation over subsets {number(metric['deviation'])}" if "deviation" in metric else ""
         rows.append(
             (
                 metric["name"],
                 number(metric["value"]),
                 interval(metric["low"], metric["high"]),
                 number(metric["floor"]),
-                f"{metric['title']}, {_BETTER[metric['better']]}",
+                f"{metric['title']}, {_BETTER[metric['better']]}{spread}",
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(4)]

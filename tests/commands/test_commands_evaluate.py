@@ -68,7 +68,8 @@ def test_every_metric_has_a_value_an_interval_and_a_floor(evaluated):
     for metric in result["metrics"]:
         assert metric["low"] <= metric["value"] <= metric["high"], metric
         assert metric["floor_low"] <= metric["floor"] <= metric["floor_high"], metric
-        assert any(metric["name"] in line for line in lines)
+        (line,) = (line for line in lines if line.startswith(f"{metric['name']} "))
+        assert ("deviation over subsets" in line) == (metric["kind"] == "kid")
 
 
 def test_names_carry_numbers_and_extractor(evaluated):
