@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ms_gan.data.sources import TITLES, load_images
-from ms_gan.data.stream import generator_for
+from ms_gan.data.stream import check_seed, generator_for
 from ms_gan.errors import UserError
 from ms_gan.pictures.grid import save_labelled_examples
 
@@ -44,8 +44,7 @@ def show_data(
     """
     if Path(out).suffix.lower() != ".png":
         raise UserError(f"--out {out}: the picture's name must end in .png")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
+    check_seed(seed)
     images = load_images(source, folder, split, classes, size, channels, announce=announce)
     count = min(grid[0] * grid[1], len(images.images))
     chosen = generator_for(seed).permutation(len(images.images))[:count]

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ms_gan.commands.evaluation_source import FEWEST, Source, described, draw_to_judge, find_source
+from ms_gan.commands.evaluation_source import FEWEST, MOST, Source, described, draw_to_judge, find_source
 from ms_gan.commands.references import RealImages, draw_sample, load_real_images
 from ms_gan.commands.report import finish_report
+from ms_gan.data.stream import check_seed
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.evaluation import classes
@@ -26,7 +27,6 @@ from ms_gan.pictures.grid import save_grid
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.sealed import write_sealed
 
-_MOST = 100_000
 _PAIRS = 12
 
 
@@ -78,10 +78,9 @@ def evaluate(
     UserError
         If something that was given is wrong.
     """
-    if not FEWEST <= num <= _MOST:
-        raise UserError(f"--num {num}: must be from {FEWEST} to {_MOST:,}")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
+    if not FEWEST <= num <= MOST:
+        raise UserError(f"--num {num}: must be from {FEWEST} to {MOST:,}")
+    check_seed(seed)
     began = time.perf_counter()
     check_writable(json_file)
     found = find_source(Path(source), data or {}, config)

@@ -20,7 +20,7 @@ from ms_gan.pictures.grid import to_pixels
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.sealed import file_digest
 
-FEWEST = 10
+FEWEST, MOST = 10, 100_000  # images of an evaluation
 
 
 @dataclass(frozen=True)

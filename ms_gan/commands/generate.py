@@ -10,6 +10,7 @@ import numpy as np
 
 from ms_gan.config import Config, load_config
 from ms_gan.data.classes import asked_classes, drawing_latents
+from ms_gan.data.stream import check_seed
 from ms_gan.errors import UserError
 from ms_gan.files import atomic_file, check_writable
 from ms_gan.pictures.grid import save_grid, save_labelled
@@ -180,8 +181,7 @@ def check_wish(num: int, seed: int, classes: int = 1) -> None:
             f"--num {num}: of each of {classes} classes are {num * classes:,} images, more than {_MOST_IMAGES:,}; give "
             "fewer of either"
         )
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed {seed}: must be from 0 to 4294967295")
+    check_seed(seed)
 
 
 def check_out(out: Path, *, panels: bool = False) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from ms_gan.commands.drawing import draw_images
 from ms_gan.commands.generate import load_generator
 from ms_gan.data.classes import asked_classes, asking
-from ms_gan.data.stream import fixed_latents
+from ms_gan.data.stream import check_seed, fixed_latents
 from ms_gan.errors import UserError
 from ms_gan.pictures.animation import save_gif, save_strip
 from ms_gan.pictures.grid import ABOUT, tile
@@ -81,8 +81,8 @@ def interpolate(
         raise UserError(f"--out {out}: must end in .png (a strip) or .gif (an animation)")
     if len(seeds) < 2 or not 2 <= frames <= 1000:
         raise UserError("interpolate: needs at least 2 --seeds, and from 2 to 1000 --frames")
-    if any(not 0 <= seed < 2**32 for seed in seeds):
-        raise UserError("--seeds: must be from 0 to 4294967295")
+    for seed in seeds:
+        check_seed(seed, "--seeds")
     generator, settings = load_generator(source, config)
     moving = out.suffix.lower() == ".gif"
     stations, size, classes = [*seeds, seeds[0]] if moving else [*seeds], settings.latent.size, settings.class_names

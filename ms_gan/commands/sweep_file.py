@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ms_gan.commands.evaluation_source import FEWEST, MOST
 from ms_gan.config import Config, build_config, load_config, to_mapping
 from ms_gan.config.build import flatten
 from ms_gan.config.load import find_base, read_yaml
@@ -19,7 +20,6 @@ _KEYS = ("base", "set", "runs", "evaluate", "extractor")
 _RUN_KEYS = ("name", "config", "set")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,80}")
 _MOST_RUNS = 100
-_FEWEST, _MOST_IMAGES = 10, 100_000
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def _sweep(path: Path, values: dict[str, Any], config_of: Callable[[str, dict], 
             raise UserError(f"{where}: the name {name!r} is taken; give every run its own")
         runs[name] = config_of(where, entry)
     evaluate = values.get("evaluate")
-    if evaluate is not None and not (type(evaluate) is int and _FEWEST <= evaluate <= _MOST_IMAGES):
-        raise UserError(f"{path}: evaluate: {evaluate!r} is no number of images from {_FEWEST} to {_MOST_IMAGES:,}")
+    if evaluate is not None and not (type(evaluate) is int and FEWEST <= evaluate <= MOST):
+        raise UserError(f"{path}: evaluate: {evaluate!r} is no number of images from {FEWEST} to {MOST:,}")
     # Not in files of older versions.
     extractor = values.get("extractor", AUTO)
     if extractor not in CHOICES:

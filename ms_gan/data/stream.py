@@ -11,6 +11,12 @@ from ms_gan.errors import UserError
 _ORDER, _D_LATENTS, _G_LATENTS, _PENALTY, _ROLLBACK, AUGMENTATION = range(1, 7)
 
 
+def check_seed(seed: int, option: str = "--seed") -> None:
+    """Raise UserError for a seed, given after `option`, that is not from 0 to 2**32 - 1."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f"{option} {seed}: must be from 0 to {2**32 - 1}")
+
+
 def generator_for(*key: int) -> np.random.Generator:
     """Return the random generator that belongs to a key of whole numbers."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))

@@ -122,7 +122,7 @@ COMMANDS = {
     # interpolate
     "interpolate RUN --out new.jpg": "--out new.jpg: must end in .png (a strip) or .gif",
     "interpolate RUN --seeds 1": "needs at least 2 --seeds",
-    "interpolate RUN --seeds 1 -1": "--seeds: must be from 0",
+    "interpolate RUN --seeds 1 -1": "--seeds -1: must be from 0 to 4294967295",
     "interpolate RUN --frames 1": "from 2 to 1000 --frames",
     # animate and plot
     "animate gone": "gone: is no run folder",
