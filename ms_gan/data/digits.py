@@ -17,10 +17,11 @@ from ms_gan.data.digit_shapes import digit_shapes
 from ms_gan.errors import UserError
 from ms_gan.files import cannot_write, sync_folder, write_atomically
 
-__all__ = ["VERSION", "ensure_digits", "render_colour_digits", "render_digits"]
+__all__ = ["FOLDERS", "MARKER", "VERSION", "ensure_digits", "render_colour_digits", "render_digits"]
 
 VERSION = 1  # of the pictures: raise it when they change, and caches are drawn again
-_MARKER = "builtin-digits-version.txt"
+MARKER = "builtin-digits-version.txt"  # in the folder: digits are not MNIST, in whatever format they are kept
+FOLDERS = {"grey": "builtin-digits", "colour": "builtin-digits-colour"}
 _LEFTOVER_AGE = 3600  # seconds after which an unfinished folder belongs to a process that was killed
 
 _NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -71,7 +72,7 @@ def ensure_digits(cache: Path, colour: bool = False, announce: Callable[[str], N
     UserError
         If the cache cannot be written, or OpenCV or a font of matplotlib is missing.
     """
-    folder = Path(cache) / ("builtin-digits-colour" if colour else "builtin-digits")
+    folder = Path(cache) / FOLDERS["colour" if colour else "grey"]
     if _is_complete(folder, colour):
         return folder
     digit_shapes()  # whatever is missing on this machine shows here, before anything is announced or written
@@ -83,7 +84,7 @@ def ensure_digits(cache: Path, colour: bool = False, announce: Callable[[str], N
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _temporary_sibling(folder) as temporary:
             write(temporary)
-            write_atomically(temporary / _MARKER, f"{VERSION}\n")
+            write_atomically(temporary / MARKER, f"{VERSION}\n")
             _put_in_place(temporary, folder, colour)
     except OSError as error:
         raise UserError(cannot_write(folder, error)) from error
@@ -188,7 +189,7 @@ def _sizes(colour: bool) -> dict[str, int]:
 def _is_complete(folder: Path, colour: bool) -> bool:
     """Tell whether a folder holds every file in full, of this version of the pictures."""
     try:
-        if (folder / _MARKER).read_bytes() != f"{VERSION}\n".encode():
+        if (folder / MARKER).read_bytes() != f"{VERSION}\n".encode():
             return False
         return all((folder / name).stat().st_size == size for name, size in _sizes(colour).items())
     except OSError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ms_gan.config.schema import LARGEST_SIZE
-from ms_gan.data import cifar10, idx
+from ms_gan.data import cifar10, digits, idx
 from ms_gan.data.download import complete, fetch
 from ms_gan.data.folder import find_pictures, load_pictures
 from ms_gan.data.images import ImageSet, Wish
@@ -30,10 +30,7 @@ _LOOKED_FOR = (
     "MNIST files (train-images-idx3-ubyte ..., .gz or not), raw files (imagesTrain.bin), "
     "CIFAR-10 binary files (data_batch_1.bin ...) and pictures"
 )
-# Made by ms_gan.data.digits; digits are not MNIST, in whatever format they are kept.
-_DIGITS_MARKER = "builtin-digits-version.txt"
-_DIGITS_FOLDERS = {"grey": "builtin-digits", "colour": "builtin-digits-colour"}
-_OWN_FOLDERS = {idx.CACHED, cifar10.CACHED, *_DIGITS_FOLDERS.values()}
+_OWN_FOLDERS = {idx.CACHED, cifar10.CACHED, *digits.FOLDERS.values()}
 
 
 def cache_folder() -> Path:
@@ -151,9 +148,9 @@ def describe_data_folders() -> list[tuple[str, str]]:
             lines.append((TITLES[kind], f"directly in {cache}"))
     for kind in ("mnist", "cifar10"):
         lines.append((TITLES[kind], _state(_cached(kind, cache), _place(kind, cache), "fetched when first used")))
-    for colour, name in _DIGITS_FOLDERS.items():
+    for colour, name in digits.FOLDERS.items():
         place = cache / name
-        whole = os.path.isfile(place / _DIGITS_MARKER)
+        whole = os.path.isfile(place / digits.MARKER)
         lines.append((f"built-in digits, {colour}", _state(whole, place, "drawn when first used")))
     return lines
 
@@ -210,9 +207,7 @@ _HOW_TO_GET = "To use it: connect to the network, set MS_GAN_MIRROR, or give --d
 
 
 def _digits(cache: Path, prefer: str, announce: Callable[[str], None]) -> Path:
-    from ms_gan.data.digits import ensure_digits  # needs OpenCV and matplotlib, which real data do not
-
-    return ensure_digits(cache, colour=prefer == "cifar10", announce=announce)
+    return digits.ensure_digits(cache, colour=prefer == "cifar10", announce=announce)
 
 
 def _fetch(kind: str, cache: Path, announce: Callable[[str], None]) -> Path:
@@ -243,8 +238,8 @@ def _recognise(folder: Path, prefer: str, own: bool = True) -> str | None:
 
 def _holds(kind: str, folder: Path, own: bool = True) -> bool:
     """Tell whether `folder` holds data of a kind; without `own`, downloads kept in it do not count."""
-    if kind == "builtin" or os.path.isfile(folder / _DIGITS_MARKER):
-        return kind == "builtin" and os.path.isfile(folder / _DIGITS_MARKER)
+    if kind == "builtin" or os.path.isfile(folder / digits.MARKER):
+        return kind == "builtin" and os.path.isfile(folder / digits.MARKER)
     if kind == "mnist":
         return bool(idx.find_mnist(folder, (*idx.LAYOUTS, idx.CACHED) if own else idx.LAYOUTS))
     if kind == "cifar10":

@@ -225,7 +225,7 @@ def test_drawn_once_and_announced_once(tmp_path, small):
 def test_incomplete_or_older_folder_is_drawn_again(tmp_path, small, damage):
     folder = ensure_digits(tmp_path, announce=quiet)
     good = read_folder(folder)
-    pictures, marker = folder / "train/train-images-idx3-ubyte", folder / digits._MARKER
+    pictures, marker = folder / "train/train-images-idx3-ubyte", folder / digits.MARKER
     if damage == "truncated":
         pictures.write_bytes(pictures.read_bytes()[:-1])
     elif damage == "missing":
@@ -271,7 +271,7 @@ def test_young_unfinished_folder_of_another_process_is_left_alone(tmp_path, smal
 @pytest.mark.parametrize("older", [False, True])
 def test_several_at_once_all_get_the_whole_folder(tmp_path, small, monkeypatch, older):
     if older:
-        marker = ensure_digits(tmp_path, announce=quiet) / digits._MARKER
+        marker = ensure_digits(tmp_path, announce=quiet) / digits.MARKER
         marker.write_text("0\n")
     barrier = threading.Barrier(4)
     put = digits._put_in_place

@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import sys
-import types
 import zipfile
 
 import pytest
@@ -25,7 +23,6 @@ def no_network(tmp_path, monkeypatch):
 @pytest.fixture
 def digits(monkeypatch):
     """Stand in for the renderer of the built-in digits."""
-    module = types.ModuleType("ms_gan.data.digits")
 
     def ensure_digits(cache, colour=False, announce=print):
         folder = cache / ("builtin-digits-colour" if colour else "builtin-digits")
@@ -33,8 +30,7 @@ def digits(monkeypatch):
         (folder / "builtin-digits-version.txt").write_text("1\n")
         return folder
 
-    module.ensure_digits = ensure_digits
-    monkeypatch.setitem(sys.modules, "ms_gan.data.digits", module)
+    monkeypatch.setattr(sources.digits, "ensure_digits", ensure_digits)
 
 
 @pytest.fixture
