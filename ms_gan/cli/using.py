@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ms_gan.cli.words import device_options, grid
 from ms_gan.errors import UserError
@@ -111,12 +112,9 @@ def run_generate(options: argparse.Namespace) -> None:
     classes = classes_of(asked or (), settings.class_names, option)
     _say_average(checkpoint)
     activate(choose_device(options.device, require_ascend=options.require_ascend))
-    rows, columns = options.grid or (0, 0)
     written = generate(
         options.source,
-        num=options.num if options.num is not None else rows * columns or 25,
-        grid=options.grid,
-        seed=1 if options.seed is None else options.seed,
+        **_wish(options),
         out=options.out,
         config=options.config,
         training_grid=options.training_grid,
@@ -153,12 +151,9 @@ def run_draw(options: argparse.Namespace) -> None:
         activate(choose_device(options.device, require_ascend=options.require_ascend))
     elif options.device == "ascend" or options.require_ascend:
         raise UserError(f"{options.file}: only *.mindir is drawn on Ascend; export with --format mindir")
-    rows, columns = options.grid or (0, 0)
     written = draw(
         options.file,
-        num=options.num if options.num is not None else rows * columns or 25,
-        grid=options.grid,
-        seed=1 if options.seed is None else options.seed,
+        **_wish(options),
         class_name=options.class_name,
         latents=options.latents,
         out=options.out,
@@ -210,6 +205,13 @@ def run_plot(options: argparse.Namespace) -> None:
     else:
         written = (scatter if options.scatter else plot)(options.source, options.out)
     print(f"wrote {written}")
+
+
+def _wish(options: argparse.Namespace) -> dict[str, Any]:
+    """Return number, grid and seed of what is drawn: as many images as the grid holds, or 25."""
+    rows, columns = options.grid or (0, 0)
+    num = options.num if options.num is not None else rows * columns or 25
+    return {"num": num, "grid": options.grid, "seed": 1 if options.seed is None else options.seed}
 
 
 def _say_average(checkpoint: Path) -> None:

@@ -7,10 +7,9 @@ import numpy as np
 
 HALVES = 5
 _STUDENT = 2.776  # 97.5 % quantile of Student's t with HALVES - 1 degrees of freedom
-_SEED = 6
 
 
-def random_halves(count: int, seed: int = _SEED) -> list[np.ndarray]:
+def random_halves(count: int, seed: int) -> list[np.ndarray]:
     """Return the rows of `HALVES` random halves of `count` images, sorted; drawn without repetition."""
     rng = np.random.default_rng([seed, count])
     return [np.sort(rng.permutation(count)[: count // 2]) for _ in range(HALVES)]

@@ -75,8 +75,8 @@ class ReLU(nn.ReLU):
     """The input above zero, zero below."""
 
 
-class Conv2d(nn.Conv2d):
-    """A convolution; `in_size` is for the other kit."""
+class _Padded:
+    """Arguments of either convolution, as the other kit has them; `in_size` is for that one."""
 
     def __init__(
         self,
@@ -89,6 +89,10 @@ class Conv2d(nn.Conv2d):
         has_bias: bool = True,
     ):
         super().__init__(in_channels, out_channels, kernel, stride, "pad", padding, has_bias=has_bias)
+
+
+class Conv2d(_Padded, nn.Conv2d):
+    """A convolution."""
 
 
 class SpectralDense(spectral.SpectralDense):
@@ -112,20 +116,8 @@ class SpectralConv2d(Conv2d):
         return self.bias_add(self.conv2d(activations, self.scale(self.weight).astype(activations.dtype)), self.bias)
 
 
-class Conv2dTranspose(nn.Conv2dTranspose):
-    """A transposed convolution; `in_size` is for the other kit."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: int,
-        stride: int,
-        padding: int,
-        in_size: int,
-        has_bias: bool = True,
-    ):
-        super().__init__(in_channels, out_channels, kernel, stride, "pad", padding, has_bias=has_bias)
+class Conv2dTranspose(_Padded, nn.Conv2dTranspose):
+    """A transposed convolution."""
 
 
 class UpsampleConv2d(Conv2d):

@@ -84,10 +84,10 @@ def test_divergence_is_0_for_equal_and_1_for_disjoint_histograms():
 
 
 def test_halves_are_halves_and_repeat():
-    halves = random_halves(11)
+    halves = random_halves(11, 6)
     assert len(halves) == HALVES
     assert all(len(set(half)) == 5 for half in halves)
-    assert all((one == other).all() for one, other in zip(halves, random_halves(11), strict=True))
+    assert all((one == other).all() for one, other in zip(halves, random_halves(11, 6), strict=True))
 
 
 def test_the_interval_of_a_mean_is_that_of_the_textbook():
