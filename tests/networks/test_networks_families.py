@@ -9,6 +9,7 @@ from small_runs import RECIPES, small_config
 from ms_gan.config import load_config
 from ms_gan.errors import UserError
 from ms_gan.networks import ImageShape, batch_last, build_discriminator, build_generator, dcgan, infogan, native, wgan
+from ms_gan.networks.configured import discriminator_of, generator_of, image_shape
 from ms_gan.training.setup import build_players
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
@@ -22,14 +23,19 @@ def sizes(network):
 
 @pytest.mark.parametrize(
     ("recipe", "generator", "discriminator"),
-    [("mlp", (1_510_032, 3_584), (533_505, 0)), ("dense", (1_489_936, 3_584), (665_089, 0))],
+    [
+        ("mlp", (1_510_032, 3_584), (533_505, 0)),
+        ("dense", (1_493_520 - 3_584, 3_584), (665_089, 0)),  # the source counts moving statistics, too
+        # As the README tells them.
+        ("dcgan", (387_393, 832), (314_465, 704)),
+        ("wgan", (877_571, 4_544), (670_401, 0)),
+        ("wgan_gp", (877_571, 4_544), (670_401, 0)),
+    ],
 )
 def test_parameters_are_as_many_as_published(recipe, generator, discriminator):
-    players = build_players(load_config(recipe), GREY)
-    assert sizes(players.generator) == generator
-    assert sizes(players.discriminator) == discriminator
-    if recipe == "dense":  # the source counts moving statistics, too
-        assert sum(sizes(players.generator)) == 1_493_520
+    config = load_config(recipe)
+    assert sizes(generator_of(config, image_shape(config))) == generator
+    assert sizes(discriminator_of(config, image_shape(config))) == discriminator
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -156,10 +162,14 @@ def test_both_kits_build_the_same_network(monkeypatch, module, name, image, g_op
 
 def test_options_take_effect():
     assert build_generator("mlp", 7, GREY, {"widths": [5, 6]}).layers[0].weight.shape == (5, 7)
-    momentum = build_generator("dense", 7, GREY, {"widths": [4], "momentum": 0.25}).layers[2]
-    momentum.set_train()
-    momentum(Tensor(np.float32([[1, 2, 3, 4], [3, 4, 5, 6]])))
-    np.testing.assert_allclose(momentum.moving_mean.asnumpy(), 0.75 * np.float32([2, 3, 4, 5]), rtol=1e-6)
+    for options, share in (({"momentum": 0.25}, 0.75), ({}, 0.2)):  # 0.8 is published
+        momentum = build_generator("dense", 7, GREY, {"widths": [4], **options}).layers[2]
+        momentum.set_train()
+        momentum(Tensor(np.float32([[1, 2, 3, 4], [3, 4, 5, 6]])))
+        np.testing.assert_allclose(momentum.moving_mean.asnumpy(), share * np.float32([2, 3, 4, 5]), rtol=1e-6)
+    for name in ("mlp", "dense"):  # 0.2 is published
+        slopes = [layer.slope for layer in build_discriminator(name, GREY).layers if hasattr(layer, "slope")]
+        assert slopes == [0.2, 0.2]
     critic = build_discriminator("wgan", COLOUR, {"widths": [4, 5], "slope": 0.5})
     assert [layer.slope for layer in critic.layers if hasattr(layer, "slope")] == [0.5, 0.5]
     assert critic.layers[-2].weight.shape == (1, 5 * 16 * 16)
