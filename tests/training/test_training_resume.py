@@ -68,6 +68,39 @@ def test_longer_run_equals_one_of_that_length(command, finished, finished_80, tm
     assert differences(run, finished_80) == []
 
 
+BOTH = ("clip_norm=0.1", "lr_warmup=30")
+RESIDUAL = ("name=residual", "options.widths=[3,4]")
+
+
+# In PyNative, which need not be compiled; graph mode has the same bits by other tests.
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (
+            *("augmentation=[translation,cutout]", "augmentation_share=0.5", "updates.accumulate=2"),
+            *(f"{role}_optimizer.{setting}" for role in ("generator", "discriminator") for setting in BOTH),
+        ),
+        ("objective.loss=relativistic", "objective.penalty=r1_r2", "objective.penalty_weight=0.5"),
+        (
+            *("objective.loss=hinge", "discriminator.options.spectral=true"),
+            *(f"{role}.{setting}" for role in ("generator", "discriminator") for setting in RESIDUAL),
+        ),
+    ],
+    ids=["augmented, accumulated, clipped, warmed up", "pairs", "residual, spectral, hinge"],
+)
+def test_run_of_blocks_has_the_same_bits_after_a_resume(train_here, command, tmp_path, settings):
+    length = ("--steps", 6, "--save-every", 4, "--log-every", 1)
+    small = ("batch_size=8", "generator.options.widths=[8]", "discriminator.options.widths=[8]")
+    whole = train_here(*length, "--mode", "pynative", "--size", 8, "--set", *small, *settings)
+    part = copy_run(whole, tmp_path / "part")
+    # Without its newest state it goes on from step 4.
+    states(part)[-1].rename(tmp_path / "newest")
+    resumed = command("train", "--resume", part)
+    assert resumed.status == 0, resumed.stderr
+    assert "Resuming after step 4" in resumed.stdout
+    assert differences(part, whole) == []
+
+
 # From here on what is compiled is shared, see reusing.py: these tests are of files.
 sharing = pytest.mark.usefixtures("compiled_once")
 
