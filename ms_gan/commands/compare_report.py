@@ -11,6 +11,7 @@ from ms_gan.commands.spread import spread, spread_text
 from ms_gan.config import Config
 from ms_gan.device import DeviceChoice, describe_machine
 from ms_gan.pictures.bars import Measure, save_bars
+from ms_gan.runs.heading import heading
 
 _ROWS = (
     ("compile, first step, s", "first_step_seconds"),
@@ -49,6 +50,7 @@ def make_result(
     again = [agreement(trials[first][0], trial)["same_bits"] for trial in trials[first][1:]]
     return {
         "recipe": config.recipe,
+        "data": trials[first][0].data,
         "device": device.target,
         "machine": describe_machine(),
         "steps": steps,
@@ -151,7 +153,7 @@ def draw(path: Path, config: Config, result: dict[str, Any]) -> None:
             measure("First step, s", "Graph mode compiles here; it pays when the run is long.", "first_step_seconds"),
             measure("Peak memory, GB", "Resident memory of the whole process.", "peak_gb"),
         ],
-        title=f"{config.title or config.recipe}: {titles[0]} against {' and '.join(titles[1:])}",
+        title=f"{heading(config, result)}: {titles[0]} against {' and '.join(titles[1:])}",
         footer=f"{', '.join([titles[0], *compared])}: {same} after {result['steps']} steps "
         f"({result['repeats']} run{'s' * (result['repeats'] > 1)} of each).{note}",
     )

@@ -35,6 +35,8 @@ class Trial:
     timing: dict[str, Any]
     history: list[dict[str, float]]
     parameters: dict[str, np.ndarray]
+    data: dict[str, Any] | None = None
+    """What it was trained on, as environment.json has it."""
 
 
 def run_train(recipe: Path, way: Way, steps: int, out: Path, target: str) -> Trial:
@@ -45,7 +47,8 @@ def run_train(recipe: Path, way: Way, steps: int, out: Path, target: str) -> Tri
     with np.load(run.checkpoints / f"state-{steps:08d}" / "parameters.npz", allow_pickle=False) as arrays:
         parameters = {name: arrays[name] for name in arrays.files}
     history = [{key: record[key] for key in record if key != "seconds"} for record in read_history(run.history_file)]
-    return Trial(run.environment()["timing"] | {"steps": steps}, history, parameters)
+    environment = run.environment()
+    return Trial(environment["timing"] | {"steps": steps}, history, parameters, environment["data"])
 
 
 def run_stock(recipe: Path, target: str, limits: tuple[int, int, float], out: Path) -> Trial:

@@ -1,7 +1,7 @@
 """`ms-gan plot` and `ms-gan animate`: pictures of a run that is there, finished or not. No MindSpore needed."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -184,7 +184,7 @@ def scatter(source: RunFolder | str, out: str | Path | None = None) -> Path:
     return target
 
 
-def export_texts(run: RunFolder, folder: str | Path) -> Path:
+def export_texts(run: RunFolder, folder: str | Path, announce: Callable[[str], None] = print) -> Path:
     """Write d_loss.txt, d_acc.txt and g_loss.txt, one number a line, as recipe dense leaves them.
 
     Of the records only those of every ``log_every``-th step go out, of recipe dense every 100th, and not those
@@ -196,6 +196,8 @@ def export_texts(run: RunFolder, folder: str | Path) -> Path:
         The run.
     folder : path-like
         Where the files go; made when it is missing. The accuracy is in per cent.
+    announce : callable
+        Takes a line on what is left out.
 
     Returns
     -------
@@ -208,7 +210,8 @@ def export_texts(run: RunFolder, folder: str | Path) -> Path:
         If there is no such record yet, or one lacks a number.
     """
     every = run.config().log_every
-    records = [record for record in run.history() if record["step"] % every == 0]
+    history = run.history()
+    records = [record for record in history if record["step"] % every == 0]
     if not records:
         raise UserError(f"{run.history_file}: holds no record of step {every} or a multiple of it yet; train further")
     names = LOSS_TEXTS | {"step": STEPS_TEXT}
@@ -216,4 +219,6 @@ def export_texts(run: RunFolder, folder: str | Path) -> Path:
     columns[LOSS_TEXTS["d_accuracy"]] = [100 * share for share in columns[LOSS_TEXTS["d_accuracy"]]]
     for name, numbers in columns.items():
         write_atomically(Path(folder) / name, "".join(f"{number!r}\n" for number in numbers))
+    if left := len(history) - len(records):
+        announce(f"of {len(history)} records {left} are left out, whose step is no multiple of {every} (log_every)")
     return Path(folder)

@@ -67,7 +67,8 @@ def load_config(
     try:
         config = build_config(overlay(values, settings, overrides or {}))
         typed = () if isinstance(settings, Mapping) else settings
-        check_effect(config, [key for key, value in _pairs(typed, overrides or {}) if value is not None])
+        # Nothing is asked for by 0, none or an empty list.
+        check_effect(config, [key for key, value in _pairs(typed, overrides or {}) if value])
     except UserError as error:
         raise UserError(f"{error} (in {name} or on the command line)") from None
     return config

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from ms_gan.data.images import ImageSet, Wish, allocate, class_numbers, fit_square, make_image_set
 from ms_gan.errors import NoSuchPart, UserError
@@ -173,8 +173,9 @@ def _smooth(picture: Image.Image) -> Image.Image:
     if picture.mode == "I" and picture.format not in ("PNG", "PPM"):
         raise ValueError("pixels are signed or 32-bit whole numbers, whose range is unknown")
     if picture.mode.startswith("I"):
-        # Pillow would clip 16-bit grey to white.
-        return Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
+        # Pillow would clip 16-bit grey to white. Of 12-bit TIFF it leaves the numbers as they are.
+        twelve = picture.format == "TIFF" and picture.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE) == (12,)
+        return Image.fromarray((np.asarray(picture).clip(0, 65535) // (16 if twelve else 257)).astype(np.uint8))
     if picture.mode == "1":
         return picture.convert("L")
     if picture.mode in ("P", "PA") or "transparency" in picture.info:

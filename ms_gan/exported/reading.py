@@ -152,7 +152,8 @@ def _one_line(what: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{what}: {type(error).__name__}: {first_line(error)}") from None
+        name, words = type(error).__name__, first_line(error)
+        raise UserError(f"{what}: {name if words == name else f'{name}: {words}'}") from None
 
 
 def check_file(path: str | os.PathLike) -> str:

@@ -63,9 +63,10 @@ class RunFolder:
             raise UserError(f"--out {run.path}: holds a run already; go on with --resume {run.path}, or name another")
         try:
             if left := next(run._remains(), None):
+                go_on = f"go on with --resume {run.path}, or " if state_folders(run.checkpoints) else ""
                 raise UserError(
-                    f"--out {run.path}: holds {left.relative_to(run.path)} of a run without its config.yaml; go on "
-                    f"with --resume {run.path}, name another folder, or remove this one"
+                    f"--out {run.path}: holds {left.relative_to(run.path)} of a run without its config.yaml; {go_on}"
+                    "name another folder"
                 )
             run.images.mkdir(parents=True, exist_ok=True)
             run.checkpoints.mkdir(exist_ok=True)
@@ -275,7 +276,8 @@ class RunFolder:
         yield from (path for path in state_folders(self.checkpoints) if int(path.name[6:]) > 0)
         yield from (path for _, path in _matches(self.checkpoints, NETWORK))
         yield from (self.checkpoints / name for name in read_index(self.checkpoints).digests())
-        yield from (*self.grid_pictures().values(), *self.evaluations.glob("*"), *self.tensorboard.glob("*"))
+        yield from (*self.grid_pictures().values(), *self.evaluations.glob("*.json"))
+        yield from self.tensorboard.glob("events.*")
 
     def _known_digests(self) -> dict[str, str | None]:
         try:

@@ -8,7 +8,7 @@ from ms_gan.data.sources import TITLES
 
 
 def heading(config: Config, environment: Mapping[str, Any]) -> str:
-    """Return the title of a run's recipe, and what it was trained on where the recipe was written for other data.
+    """Return the title of a run's recipe, and what it was trained on where that is not what the recipe prefers.
 
     Parameters
     ----------
@@ -20,5 +20,9 @@ def heading(config: Config, environment: Mapping[str, Any]) -> str:
     title = config.title or config.recipe
     data = environment.get("data")
     source = data.get("source") if isinstance(data, Mapping) else None
-    # The titles of recipes name their data, and a fallback or --data must not be shown as those.
-    return title if source in (None, config.data.prefer) else f"{title} (trained on {TITLES.get(source, source)})"
+    classes = [name for name in config.data.classes if name not in config.data.prefer_classes]
+    # The titles of recipes name their data: a fallback, --data or --classes must not be shown as those.
+    if source is None or (source == config.data.prefer and not classes):
+        return title
+    words = TITLES.get(source, source)
+    return f"{title} (trained on {words}{', ' if classes else ''}{' and '.join(map(str, classes))})"

@@ -114,7 +114,7 @@ def test_on_ascend_the_two_levels_of_graph_mode_are_columns(monkeypatch, tmp_pat
         asked.append((target, way.options))
         weights = np.full(2, 1.0 if way.name != "graph_O1" else 1.5, np.float32)
         timing = {"ms_per_step": 2.0 * len(asked), "first_step_seconds": 30.0, "peak_gb": 1.0, "steps": steps}
-        return Trial(timing, [{"step": 5, "d_loss": 1.0, "g_loss": 1.0}], {"w": weights})
+        return Trial(timing, [{"step": 5, "d_loss": 1.0, "g_loss": 1.0}], {"w": weights}, {"source": "builtin"})
 
     choice = DeviceChoice("Ascend", 0, "auto", "an operation ran", {}, {})
     monkeypatch.setattr(compare_module, "choose_device", lambda *words, **options: choice)
@@ -128,6 +128,7 @@ def test_on_ascend_the_two_levels_of_graph_mode_are_columns(monkeypatch, tmp_pat
     ]
     found = json.loads((out / "compare.json").read_text())
     assert [mode["title"] for mode in found["modes"].values()] == ["graph O0", "graph O1", "PyNative"]
+    assert found["data"] == {"source": "builtin"}
     assert [mode["times_the_first"]["median"] for mode in found["modes"].values()] == [1, 2, 3]
     assert not found["agreement"]["same_bits"]
     told = "\n".join(lines)

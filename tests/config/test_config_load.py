@@ -255,7 +255,7 @@ def test_what_goes_with_a_penalty_or_a_schedule_may_be_inherited(tmp_path):
     for config in (load_config(lower, typed), load_config(lower, off), load_config(upper)):
         assert config.objective.penalty_weight == 0.3
         assert config.generator_optimizer.lr_steps == 9
-    assert load_config("mlp", ["generator_optimizer.lr_steps=null"])
+    assert load_config("mlp", ["generator_optimizer.lr_steps=null", "objective.penalty_weight=0"])
     with pytest.raises(UserError, match="changes nothing"):
         load_config("mlp", overrides={"objective.penalty_weight": 1})
 

@@ -69,6 +69,16 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path, suffix, kind):
     assert (load_images(folder=tmp_path).images == 128).all()
 
 
+def test_twelve_bit_grey_is_scaled_not_black(tmp_path):
+    # By hand, since Pillow writes no such files: 8x8 pixels of 2,048, two in three bytes.
+    pixels = bytes((0x80, 0x08, 0x00)) * 32
+    tags = {256: 8, 257: 8, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 8, 279: len(pixels)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    header = struct.pack("<2sHI", b"II", 42, 8 + len(pixels))
+    (tmp_path / "a.tif").write_bytes(header + pixels + struct.pack("<H", len(tags)) + entries + bytes(4))
+    assert (load_images(folder=tmp_path).images == 128).all()
+
+
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
 def test_pixels_of_unknown_range_are_refused(tmp_path, kind):
     Image.fromarray(np.full((8, 8), 200, kind)).save(tmp_path / "a.tif")

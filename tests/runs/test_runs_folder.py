@@ -38,7 +38,7 @@ def test_names_do_not_collide_and_taken_folders_are_refused(tmp_path, monkeypatc
     "left",
     [
         *("history.jsonl", "checkpoints/state-00000020/position.json", "checkpoints/Generator1.ckpt"),
-        *("images/step-00000010.png", "evaluation/a.json", "tensorboard/events"),
+        *("images/step-00000010.png", "evaluation/a.json", "tensorboard/events.out.tfevents.1.host"),
     ],
 )
 def test_what_is_left_of_another_run_is_not_mixed_with_a_new_one(tmp_path, left):
@@ -51,8 +51,20 @@ def test_what_is_left_of_another_run_is_not_mixed_with_a_new_one(tmp_path, left)
     RunFolder.new("mlp", str(tmp_path))
     (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / left).touch()
-    with pytest.raises(UserError, match=f"holds {left.removesuffix('/position.json')} of a run without its config"):
+    # Without a state there is nothing that --resume could go on with.
+    (tmp_path / "checkpoints" / "state-00000000" / "position.json").unlink()
+    (tmp_path / "checkpoints" / "state-00000000").rmdir()
+    advice = f"go on with --resume {tmp_path}, or name" if "state" in left else "name"
+    what = left.removesuffix("/position.json")
+    with pytest.raises(UserError, match=f"holds {what} of a run without its config.yaml; {advice} another folder$"):
         RunFolder.new("mlp", str(tmp_path))
+
+
+def test_files_of_ones_own_in_folders_of_these_names_are_no_run(tmp_path):
+    for name in ("evaluation/mine.py", "tensorboard/.gitkeep", "images/cat.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert RunFolder.new("mlp", str(tmp_path)).path == tmp_path
 
 
 def test_an_index_of_checkpoints_that_are_gone_is_not_gone_on_with(tmp_path):

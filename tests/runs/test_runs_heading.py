@@ -19,3 +19,12 @@ from ms_gan.runs.heading import heading
 def test_other_data_are_named(source, added):
     environment = {"data": {"source": source}} if source else {}
     assert heading(load_config("dcgan"), environment) == f"DCGAN on MNIST{added}"
+
+
+def test_other_classes_are_named():
+    environment = {"data": {"source": "cifar10"}}
+    title = "WGAN with weight clipping on CIFAR-10 horses"
+    assert heading(load_config("wgan"), environment) == title
+    assert heading(load_config("wgan", ["data.classes=[horse]"]), environment) == title
+    cats = load_config("wgan", ["data.classes=[cat, dog]"])
+    assert heading(cats, environment) == f"{title} (trained on CIFAR-10, cat and dog)"
