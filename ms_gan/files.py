@@ -1,6 +1,7 @@
 """Files that are either whole or absent: write beside, sync, rename."""
 
 import contextlib
+import errno
 import itertools
 import os
 import tempfile
@@ -10,6 +11,12 @@ from pathlib import Path
 from typing import IO
 
 from ms_gan.errors import UserError
+
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space or name another folder"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "name a folder that you may write to"),
+    errno.ENAMETOOLONG: "give a shorter name",
+}
 
 
 @contextlib.contextmanager
@@ -164,7 +171,12 @@ def sync_folder(folder: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> str:
     """Return the one line that tells the user why `path` could not be written and what to do."""
     reason = error.strerror or str(error)
-    return f"cannot write {path}: {reason}; free some space or name a folder that you may write to"
+    advice = _ADVICE.get(error.errno, "free some space or name a folder that you may write to")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        for place in (Path(path), *Path(path).parents):
+            if os.path.lexists(place) and not os.path.isdir(place):
+                advice = f"{place} is {'a file' if os.path.isfile(place) else 'no folder'}, so name another folder"
+    return f"cannot write {path}: {reason}; {advice}"
 
 
 def _umask() -> int:

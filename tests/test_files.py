@@ -1,3 +1,4 @@
+import errno
 import itertools
 import os
 import shutil
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ms_gan.errors import UserError
-from ms_gan.files import atomic_file, check_writable, dated, new_folder, write_atomically, write_with
+from ms_gan.files import atomic_file, cannot_write, check_writable, dated, new_folder, write_atomically, write_with
 
 
 def test_error_inside_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -47,9 +48,16 @@ def test_new_file_appears_only_at_the_end(tmp_path):
 @pytest.mark.parametrize("write", [lambda p: write_atomically(p, "x"), lambda p: write_with(p, lambda name: None)])
 def test_file_in_the_way_of_a_folder_is_one_line(tmp_path, write):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write .*: (Not a directory|File exists)") as caught:
+    said = r"cannot write .*: (Not a directory|File exists); .*/file is a file, so name another folder$"
+    with pytest.raises(UserError, match=said) as caught:
         write(tmp_path / "file" / "below")
     assert "\n" not in str(caught.value)
+
+
+def test_advice_is_by_the_kind_of_error():
+    said = {code: cannot_write(Path("x"), OSError(code, "words")) for code in (errno.ENOSPC, errno.EROFS, errno.EIO)}
+    assert ["free some space" in line for line in said.values()] == [True, False, True]
+    assert ["may write to" in line for line in said.values()] == [False, True, True]
 
 
 @pytest.mark.parametrize("write", [lambda p: write_atomically(p, "x"), lambda p: write_with(p, lambda name: None)])
@@ -83,7 +91,7 @@ def test_folders_and_files_of_the_same_second_have_names_of_their_own(tmp_path, 
     assert second.name == f"{first.stem}-2.html"
     shutil.rmtree("runs")
     Path("runs").symlink_to("gone")
-    with pytest.raises(UserError, match=r"cannot write runs/x-.*: File exists"):
+    with pytest.raises(UserError, match=r"cannot write runs/x-.*: File exists; runs is no folder, so name another"):
         new_folder("x")
 
 
