@@ -28,6 +28,7 @@ from ms_gan.device.requirements import (
 )
 from ms_gan.device.settings import user_environment
 from ms_gan.errors import UserError
+from ms_gan.wording import plural
 
 SUPPORTED_PYTHON = ((3, 10), (3, 12))
 IMPORT_SECONDS = 120.0
@@ -112,7 +113,9 @@ def _machine() -> Iterator[Finding]:
         "these; bash scripts/run_ascend.sh finds it and makes .venv",
     )
     yield Finding("ok", "system", f"{machine['platform']}")
-    yield Finding("ok", "CPU", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB of memory")
+    yield Finding(
+        "ok", "CPU", f"{machine['cpu']}, {plural(machine['cores'], 'core')}, {machine['memory_gb']} GB of memory"
+    )
 
 
 def _packages() -> Iterator[Finding]:

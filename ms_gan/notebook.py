@@ -13,6 +13,7 @@ from ms_gan.device import activate, choose_device, describe_machine
 from ms_gan.device.requirements import TEST_TOOLS, is_installed, project_requirements
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
+from ms_gan.wording import plural
 
 # Beside the repository, where a ModelArts notebook keeps files (~/work is /home/ma-user/work), and its fast disk.
 LOCAL_DATA = ("../data", "../data/mnist", "~/work/data", "~/work/mnist", "/cache/data")
@@ -41,7 +42,8 @@ def start() -> str:
     if missing:
         raise UserError(f"missing here; run in a cell, then restart the kernel: %pip install {' '.join(missing)}")
     machine = describe_machine()
-    print(f"Python {machine['python']}, MindSpore {machine['mindspore']}, {machine['cores']} cores, {machine['cpu']}")
+    cores = plural(machine["cores"], "core")
+    print(f"Python {machine['python']}, MindSpore {machine['mindspore']}, {cores}, {machine['cpu']}")
     choice = choose_device(announce=print)
     activate(choice)
     return choice.target.lower()

@@ -12,6 +12,7 @@ from ms_gan.config import Config
 from ms_gan.device import DeviceChoice, describe_machine
 from ms_gan.pictures.bars import Measure, save_bars
 from ms_gan.runs.heading import heading
+from ms_gan.wording import plural
 
 _ROWS = (
     ("compile, first step, s", "first_step_seconds"),
@@ -155,5 +156,5 @@ def draw(path: Path, config: Config, result: dict[str, Any]) -> None:
         ],
         title=f"{heading(config, result)}: {titles[0]} against {' and '.join(titles[1:])}",
         footer=f"{', '.join([titles[0], *compared])}: {same} after {result['steps']} steps "
-        f"({result['repeats']} run{'s' * (result['repeats'] > 1)} of each).{note}",
+        f"({plural(result['repeats'], 'run')} of each).{note}",
     )

@@ -7,6 +7,7 @@ from ms_gan.data.sources import TITLES, load_images
 from ms_gan.data.stream import check_seed, generator_for
 from ms_gan.errors import UserError
 from ms_gan.pictures.grid import save_labelled_examples
+from ms_gan.wording import plural
 
 
 def show_data(
@@ -51,7 +52,7 @@ def show_data(
     labels = [""] * count if images.labels is None else [images.class_names[k] for k in images.labels[chosen]]
     number, depth, height, width = images.images.shape
     kind = "colour" if depth == 3 else "grey"
-    announce(f"{TITLES[images.source]}: {number:,} images of {width}x{height} {kind}, from {images.location}")
+    announce(f"{TITLES[images.source]}: {plural(number, 'image')} of {width}x{height} {kind}, from {images.location}")
     for notice in images.notices:
         announce(notice)
     save_labelled_examples(out, images.images[chosen], labels, *grid, title=f"{TITLES[images.source]}, {split}")

@@ -9,6 +9,7 @@ from ms_gan.pictures.grid import ABOUT
 from ms_gan.runs.state import player_parameters
 from ms_gan.training.plan import Plan
 from ms_gan.training.players import Players
+from ms_gan.wording import plural
 
 # The two newest, one that was due before a signal made those, and the one that is being written.
 _STATES = 4
@@ -36,10 +37,10 @@ def describe_disk(config: Config, players: Players, plan: Plan) -> str:
     grids = _count(plan, config.samples.every)
     history = (records + grids) * _RECORD
     shares = {
-        f"{checkpoints} checkpoints of {networks:.1f} MB": checkpoints * networks,
+        f"{plural(checkpoints, 'checkpoint')} of {networks:.1f} MB": checkpoints * networks,
         f"up to {_STATES} states of {state + best + history:.1f} MB": _STATES * (state + best + history),
         "the best networks": best,
-        f"{grids:,} grids and the GIF": grids * picture + min(grids, _FRAMES) * frame,
+        f"{plural(grids, 'grid')} and the GIF": grids * picture + min(grids, _FRAMES) * frame,
         "TensorBoard": config.tensorboard * (grids * picture + (records + grids) * _EVENT),
         "history, log and curves": history + (records + grids) * _LINE + _CURVES,
     }

@@ -22,6 +22,7 @@ from ms_gan.device import describe_machine
 from ms_gan.device.requirements import module_version
 from ms_gan.errors import UserError
 from ms_gan.files import write_atomically
+from ms_gan.wording import plural
 
 if TYPE_CHECKING:
     from mindspore import Tensor
@@ -209,7 +210,9 @@ def profile_table(name: str, part: dict[str, Any], top: int) -> str:
         )
     if rest:
         calls, ms, share = (sum(operator[key] for operator in rest) for key in ("calls", "ms", "share"))
-        lines.append(f"| {len(rest)} others | {calls:g} | {ms:.3f} | {100 * share:.1f} % | {ms / calls:.4f} |")
+        lines.append(
+            f"| {plural(len(rest), 'other')} | {calls:g} | {ms:.3f} | {100 * share:.1f} % | {ms / calls:.4f} |"
+        )
     return "\n".join(lines)
 
 

@@ -24,6 +24,7 @@ from ms_gan.training.loop import Position, run_loop
 from ms_gan.training.precision import skipped_updates
 from ms_gan.training.setup import prepare_steps
 from ms_gan.training.steps import Steps
+from ms_gan.wording import plural
 
 
 def run_to_end(prepared: Prepared, job: Job, position: Position, best: dict | None) -> None:
@@ -65,7 +66,7 @@ def run_to_end(prepared: Prepared, job: Job, position: Position, best: dict | No
         number = received[0] if received else signal.SIGTERM
         raise Interrupted(f"stopped after step {position.step:,}; everything is saved. {resume_hint(job.run)}", number)
     if skipped := skipped_updates(job.players):
-        console.line(f"Notice: {skipped:,} updates were skipped: their gradients were too large for float16")
+        console.line(f"Notice: {plural(skipped, 'update')} skipped: the gradients were too large for float16")
     wall = time.perf_counter() - began
     drawing = time.perf_counter()
     plot(job.run)

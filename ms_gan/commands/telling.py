@@ -14,15 +14,16 @@ from ms_gan.config import Config, OptimizerConfig
 from ms_gan.report import write_report
 from ms_gan.runs.folder import RunFolder
 from ms_gan.training.plan import Plan
+from ms_gan.wording import plural
 
 
 def describe_run(job: Job, console: Console) -> None:
     """Say what is going to be trained, on what, and what its numbers mean."""
     config, plan, images, run = job.config, job.plan, job.images, job.run
-    length = f"{plan.total_steps:,} steps" if plan.total_steps else f"{config.minutes:g} minutes"
+    length = plural(plan.total_steps, "step") if plan.total_steps else plural(config.minutes, "minute")
     console.line(
         f"{config.recipe}: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
-        f"{plan.steps_per_epoch} steps an epoch, {config.mode} mode, seed {config.seed}"
+        f"{plural(plan.steps_per_epoch, 'step')} an epoch, {config.mode} mode, seed {config.seed}"
     )
     console.line(f"Data: {images.described()}")
     for notice in images.notices:
@@ -66,7 +67,7 @@ def summarise_run(recorder: Recorder, wall: float, step: int, run: RunFolder, co
     run.write_environment(run.environment() | {"timing": _timing(recorder, wall, peak)})
     write_report(run)
     console.line()
-    console.line(f"Done: {step:,} steps in {duration(wall)}, {rate}, peak memory {peak:.2f} GB")
+    console.line(f"Done: {plural(step, 'step')} in {duration(wall)}, {rate}, peak memory {peak:.2f} GB")
     console.line(f"Time: training {wall - aside - first:.1f} s, {shares}")
     console.line(f"  {run.animation}   the digits or pictures as they appear")
     console.line(f"  {run.losses_picture}   the curves")

@@ -18,6 +18,7 @@ from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.starts import changes, starts_of, with_resume
+from ms_gan.wording import plural
 
 if TYPE_CHECKING:
     from ms_gan.commands.job import Job
@@ -175,7 +176,9 @@ def _run_resumed(
         _mend_description(job, prepared, options, stored)
         if plan.done(position.step, position.seconds):
             length = next(key for key in LENGTHS if getattr(config, key) is not None)
-            console.line(f"{run.path}: complete after {position.step:,} steps, nothing to do; give a larger --{length}")
+            console.line(
+                f"{run.path}: complete after {plural(position.step, 'step')}, nothing to do; give a larger --{length}"
+            )
             release(worker)
             if (drawn := redrawn(stored, config)) != stored:
                 console.line("Drawn again, as settings of the pictures have changed")
@@ -242,10 +245,7 @@ def dry_run(config: Config) -> str:
 
     check_measures(config)
     check_tensorboard(config)
-    if config.epochs is not None:
-        length = f"{config.epochs} epochs"
-    else:
-        length = f"{config.steps} steps" if config.steps is not None else f"{config.minutes:g} minutes"
+    length = next(plural(getattr(config, key), key[:-1]) for key in LENGTHS if getattr(config, key) is not None)
     folder = config.data.folder or "the cache, or a download"
     shape = image_shape(config)
     sized = dataclasses.replace(config, data=dataclasses.replace(config.data, size=shape.size, channels=shape.channels))
@@ -260,7 +260,8 @@ def dry_run(config: Config) -> str:
         f"{options_text(config, 'discriminator')}\n"
         f"# Plan: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
         f"{config.mode} mode, data {config.data.source} from {folder}. Nothing was trained.\n"
-        f"# {describe_disk(completed, players, plan)} (if an epoch has {images:,} images of {shape.size}x{shape.size})"
+        f"# {describe_disk(completed, players, plan)} "
+        f"(if an epoch has {plural(images, 'image')} of {shape.size}x{shape.size})"
     )
 
 

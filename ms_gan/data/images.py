@@ -12,6 +12,7 @@ from PIL import Image
 
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
+from ms_gan.wording import plural
 
 BLOCK = 1000  # records read at a time, so that nothing but the result is ever held whole
 LARGEST_SET = 4 * 2**30  # bytes; a set lives in memory, and a lying header must not fill it
@@ -56,7 +57,7 @@ class ImageSet:
             few = ", ".join(self.class_names[number] for number in there)
             classes = f", class {few}" if len(there) < 4 else f", {len(there)} of {len(self.class_names)} classes"
         kind = "colour" if channels == 3 else "grey"
-        return f"{self.source}, {len(self.images):,} images of {size}x{size} {kind}{classes}, {self.location}"
+        return f"{self.source}, {plural(len(self.images), 'image')} of {size}x{size} {kind}{classes}, {self.location}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ms_gan.data.images import ImageSet
 from ms_gan.errors import UserError
+from ms_gan.wording import plural
 
 # What a random stream is for; each purpose has numbers of its own, so none depends on how often another was drawn.
 _ORDER, _D_LATENTS, _G_LATENTS, _PENALTY, _ROLLBACK, AUGMENTATION = range(1, 7)
@@ -61,7 +62,7 @@ class BatchStream:
         drawn = min(available, images_per_epoch or available)
         if drawn < batch_size:
             raise UserError(
-                f"batch_size {batch_size} is more than the {drawn} images of an epoch "
+                f"batch_size {batch_size} is more than the {plural(drawn, 'image')} of an epoch "
                 f"({images.location}); set a smaller batch_size or give more images"
             )
         self.batches_per_epoch = drawn // batch_size

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ms_gan.files import write_atomically
 from ms_gan.pictures.canvas import check_suffix
+from ms_gan.wording import plural
 
 # Okabe and Ito's colours (one darkened): colour-blind readers tell them apart too.
 BLUE, VERMILION, GREEN, PURPLE, BROWN = "#0072B2", "#D55E00", "#009E73", "#B8609A", "#8C6D00"
@@ -200,7 +201,7 @@ def outlier_notes(name: str, values: np.ndarray, steps: np.ndarray, shown: tuple
 
 def _records(mask: np.ndarray) -> str:
     count = int(mask.sum())
-    return f"{count:,} record is" if count == 1 else f"{count:,} records are"
+    return f"{plural(count, 'record')} {'is' if count == 1 else 'are'}"
 
 
 def save(path: str | Path, figure: Figure) -> None:

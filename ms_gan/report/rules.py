@@ -6,6 +6,7 @@ import numpy as np
 
 from ms_gan.report.health import Finding, Story, longest_stretch, smoothed
 from ms_gan.report.rules_of_evaluation import EVALUATION_RULES
+from ms_gan.wording import plural
 
 FEW = 20  # records, below which curves say nothing
 WINDOW, LEAST_WINDOW = 0.02, 5  # share of the records over which they are averaged, and the least number of them
@@ -40,7 +41,7 @@ def finished(story: Story) -> list[Finding]:
     """Say whether the run reached its planned end."""
     step = story.records[-1]["step"] if story.records else 0
     if story.finished and not story.diverged:
-        return [Finding("finished", "good", f"The run is complete: {step:,} steps.", {"steps": step})]
+        return [Finding("finished", "good", f"The run is complete: {plural(step, 'step')}.", {"steps": step})]
     plan = f" of {story.total_steps:,}" if story.total_steps else ""
     text = f"The run is not complete: the last record is of step {step:,}{plan}."
     # A resume alone has the same bits, so it would diverge at the same step.
@@ -53,7 +54,7 @@ def short(story: Story) -> list[Finding]:
     """Whether there are too few records to judge curves by."""
     if len(story.records) >= FEW:
         return []
-    text = f"The history holds only {len(story.records)} records; the curves say little."
+    text = f"The history holds only {plural(len(story.records), 'record')}; the curves say little."
     return [Finding("short", "info", text, {"records": len(story.records), "least": FEW})]
 
 

@@ -52,10 +52,11 @@ def test_a_run_that_stopped_says_where():
     assert found["finished"].level == "look"
 
 
-def test_few_records_are_no_ground_to_judge_on():
-    found = told(story(records=story().records[:10]))
+@pytest.mark.parametrize(("count", "said"), [(10, "only 10 records;"), (1, "only 1 record;")])
+def test_few_records_are_no_ground_to_judge_on(count, said):
+    found = told(story(records=story().records[:count]))
     assert set(found) == {"finished", "short"}
-    assert "10 records" in found["short"].text
+    assert said in found["short"].text
 
 
 def test_an_empty_history_is_no_error():
