@@ -8,6 +8,7 @@ from typing import Any
 from ms_gan.cli.words import device_options, grid
 from ms_gan.errors import UserError
 from ms_gan.runs.index import AVERAGE
+from ms_gan.wording import plural
 
 _HOW_TO_ASK = "by name or number (place among the run's classes, from 0)"
 
@@ -112,9 +113,10 @@ def run_generate(options: argparse.Namespace) -> None:
     classes = classes_of(asked or (), settings.class_names, option)
     _say_average(checkpoint)
     activate(choose_device(options.device, require_ascend=options.require_ascend))
+    wish = _wish(options)
     written = generate(
         options.source,
-        **_wish(options),
+        **wish,
         out=options.out,
         config=options.config,
         training_grid=options.training_grid,
@@ -122,7 +124,9 @@ def run_generate(options: argparse.Namespace) -> None:
         batch_statistics=options.batch_statistics,
         classes=classes,
     )
-    _tell(written)
+    _tell(written, Path(options.out))
+    if len(classes) > 1 and Path(options.out).suffix.lower() != ".png":
+        _tell_classes(written, classes, wish["num"])
 
 
 def run_export(options: argparse.Namespace) -> None:
@@ -158,7 +162,7 @@ def run_draw(options: argparse.Namespace) -> None:
         latents=options.latents,
         out=options.out,
     )
-    _tell(written)
+    _tell(written, Path(options.out))
 
 
 def run_interpolate(options: argparse.Namespace) -> None:
@@ -220,5 +224,21 @@ def _say_average(checkpoint: Path) -> None:
         print(f"Drawing with {checkpoint.name}, the average of G over its updates")
 
 
-def _tell(written: Sequence[Path]) -> None:
+def _tell(written: Sequence[Path], out: Path) -> None:
+    """Say what was written as `out`, and that older pictures stay in that folder, if some do."""
     print(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} pictures to {written[0].parent}")
+    if out != written[0].parent:
+        return
+    older = sorted(path.name for path in set(out.glob("*.png")) - set(written) if path.stem.isdecimal())
+    if older:
+        print(f"Note: {plural(len(older), 'older picture')} stay in {out}, such as {older[0]}")
+
+
+def _tell_classes(written: Sequence[Path], classes: Sequence[str], num: int) -> None:
+    """Say which of the pictures, `num` of each class, are of which class: by file, or by place in an array."""
+    names = [path.name for path in written] if len(written) > 1 else [str(place) for place in range(num * len(classes))]
+    spans = [
+        f"{names[place]} to {names[place + num - 1]}" if num > 1 else names[place]
+        for place in range(0, len(names), num)
+    ]
+    print("Classes: " + ", ".join(f"{span}: {name}" for span, name in zip(spans, classes, strict=True)))

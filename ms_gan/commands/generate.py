@@ -160,7 +160,8 @@ def generate(
 def classes_of(words: Sequence[str], names: Sequence[str], option: str) -> list[str]:
     """Return which of the classes `names` are meant by words as given after `option`.
 
-    These are names, numbers, and ranges of numbers such as 0-9. UserError for a word that is none of them.
+    These are names, numbers, and ranges of numbers such as 0-9. UserError for a word that is none of them, and for a
+    class that is meant twice.
     """
     found = []
     for word in words:
@@ -169,6 +170,8 @@ def classes_of(words: Sequence[str], names: Sequence[str], option: str) -> list[
         numbers = range(int(match[1]), int(match[2]) + 1) if match else ()
         asked = [str(number) for number in numbers] if 0 < len(numbers) <= 1000 else [word]
         found += [names[number] for number in asked_classes(asked, names, f"{option} {word}")]
+    if found:
+        asked_classes(found, names, option)
     return found
 
 

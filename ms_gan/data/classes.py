@@ -71,11 +71,15 @@ def asked_classes(words: Sequence[str], names: Sequence[str], where: str = "--cl
     Raises
     ------
     UserError
-        If the generator knows no classes, or not one of these.
+        If the generator knows no classes, or not one of these, or one of them is named twice.
     """
     if not names:
         raise UserError(f"{where}: this generator draws no classes on request; train with --set conditional=true")
-    return class_numbers(words, names, where)
+    numbers = class_numbers(words, names, where)
+    for place, number in enumerate(numbers):
+        if number in numbers[:place]:
+            raise UserError(f"{where}: {names[number]} is asked for twice; name each class once")
+    return numbers
 
 
 def drawing_latents(config: Config, seed: int, count: int, numbers: np.ndarray | None = None) -> np.ndarray:

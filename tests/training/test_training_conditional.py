@@ -218,6 +218,20 @@ def test_draws_the_class_that_is_asked_for(run, command, tmp_path):
         assert picture.width > 1000
 
 
+def test_which_pictures_are_of_which_class_and_which_are_older_is_said(run, command, tmp_path):
+    words = ("--device", "cpu", "--out")
+    assert "older" not in command("generate", run, "--num", 9, *words, tmp_path / "drawn").stdout
+    (tmp_path / "drawn" / "mine.png").touch()
+    said = command("generate", run, "--classes", 7, 3, "--num", 2, *words, tmp_path / "drawn").stdout.splitlines()
+    assert said[-2:] == [
+        f"Note: 5 older pictures stay in {tmp_path}/drawn, such as 4.png",
+        "Classes: 0.png to 1.png: 7, 2.png to 3.png: 3",
+    ]
+    assert len(list((tmp_path / "drawn").iterdir())) == 10
+    said = command("generate", run, "--classes", 7, 3, "--num", 1, *words, tmp_path / "drawn.npy").stdout
+    assert said.splitlines()[-1] == "Classes: 0: 7, 1: 3"
+
+
 def test_an_evaluation_says_how_classes_were_asked_for(run, command, tmp_path):
     again = copy_run(run, tmp_path / "again")
     words = ("--extractor", "random-conv-v1", "--num", 20, "--device", "cpu")
@@ -255,12 +269,16 @@ def test_a_class_is_asked_for_by_name_or_number():
     assert asked_classes(["a", "A", "B"], ("A", "a", "b")) == [1, 0, 2]
     with pytest.raises(UserError, match=r"--class: 'straSSe' may be Strasse \(0\) or STRASSE \(1\); say which"):
         asked_classes(["straSSe"], ("Strasse", "STRASSE"))
+    with pytest.raises(UserError, match="--class: cat is asked for twice; name each class once"):
+        asked_classes(["cat", "CAT"], ("bird", "cat"))
 
 
 def test_ranges_are_of_numbers_that_are_not_names():
     digits, ages = tuple("0123456789"), ("0-1", "1-2", "18-25", "65")
     assert classes_of(["0-2", "7"], digits, "--classes") == ["0", "1", "2", "7"]
-    assert classes_of(["1-2", "18-25", "2-3"], ages, "--classes") == ["1-2", "18-25", "18-25", "65"]
+    assert classes_of(["1-2", "2-3"], ages, "--classes") == ["1-2", "18-25", "65"]
+    with pytest.raises(UserError, match="--classes: 18-25 is asked for twice; name each class once"):
+        classes_of(["18-25", "2-3"], ages, "--classes")
     for word, unknown in (("9-3", "9-3"), ("8-12", "10"), ("0-9999999999", "0-9999999999")):
         with pytest.raises(UserError, match=f"--classes {word}: unknown name '{unknown}'; known: 0, 1"):
             classes_of([word], digits, "--classes")
@@ -287,6 +305,7 @@ def test_interpolation_goes_from_class_to_class(run, command, tmp_path):
     ("words", "message"),
     [
         (("--class", "12"), "--class 12: unknown name '12'; known: 0, 1"),
+        (("--classes", "0-3", "2"), "--classes: 2 is asked for twice; name each class once"),
         (("--classes", "3", "8-12"), "--classes 8-12: unknown name '10'; known: 0, 1"),
         (
             ("--classes", "0-9", "--num", "200000"),
