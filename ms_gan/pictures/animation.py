@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from ms_gan.config.schema import SHORTEST_FRAME
 from ms_gan.errors import UserError
 from ms_gan.files import write_atomically
-from ms_gan.pictures.canvas import INK, PAPER, check_suffix, font
+from ms_gan.pictures.canvas import INK, PAPER, check_suffix, lettering
 from ms_gan.pictures.grid import save_grid
 
 LAST_FRAME_SECONDS = 3.0  # the result stays long enough to be looked at before the loop starts again
@@ -145,13 +145,14 @@ def _checked(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
 def _with_strips(frames: list[np.ndarray], captions: Sequence[str], progress: Sequence[float]) -> list[Image.Image]:
     """Join each frame with its strip; all of the pictures have one and the same palette."""
     size = min(24, max(12, frames[0].shape[1] // 26))
-    widest = max(font(size).getlength(caption) for caption in captions)
+    lettered = [lettering(caption, size) for caption in captions]
+    widest = max(face.getlength(caption) for caption, face in lettered)
     width = max(frames[0].shape[1], math.ceil(widest) + 2 * size)
     spare = width - frames[0].shape[1]
     palette, indexed, strip_index = _palette(frames)
     pictures = []
     for number, picture in enumerate(indexed):
-        strip = strip_index(_strip(captions[number], progress[number], width, size))
+        strip = strip_index(_strip(*lettered[number], progress[number], width, size))
         # Pillow merges equal frames into one; the last two greys by turns in a corner keep them apart.
         strip[-1, -1] = 255 - number % 2
         centred = np.pad(picture, ((0, 0), (spare // 2, spare - spare // 2)), constant_values=255)
@@ -160,12 +161,12 @@ def _with_strips(frames: list[np.ndarray], captions: Sequence[str], progress: Se
     return pictures
 
 
-def _strip(caption: str, fraction: float, width: int, size: int) -> np.ndarray:
+def _strip(caption: str, face: ImageFont.FreeTypeFont, fraction: float, width: int, size: int) -> np.ndarray:
     """Draw the caption over a bar that is filled up to `fraction`, grey on white."""
     bar = max(4, size // 4)
     strip = Image.new("L", (width, round(1.8 * size) + 2 * bar), PAPER)
     draw = ImageDraw.Draw(strip)
-    draw.text((width / 2, 0.9 * size), caption, fill=INK, font=font(size), anchor="mm")
+    draw.text((width / 2, 0.9 * size), caption, fill=INK, font=face, anchor="mm")
     top, left, right = round(1.8 * size), size // 2, width - size // 2
     for end, grey in ((right, BAR_TRACK), (left + round(fraction * (right - left)), BAR_DONE)):
         if end > left:

@@ -2,10 +2,12 @@
 
 import functools
 import io
+import os
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 from ms_gan.errors import UserError
@@ -15,25 +17,77 @@ PAPER = 255  # the grey behind words
 INK = 32  # the grey of words
 
 
-@functools.lru_cache(maxsize=64)
-def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Return matplotlib's own DejaVu Sans, so that no font of the machine is needed.
+# Families with Chinese, Japanese and Korean letters, as systems name them; the first that has a text is taken.
+_MORE_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "SimHei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Arial Unicode MS",
+)
+
+
+def lettering(text: str, size: int, bold: bool = False) -> tuple[str, ImageFont.FreeTypeFont]:
+    r"""Return a text as it can be drawn, and the font for it.
+
+    That is matplotlib's own DejaVu Sans, so that no font of the machine is needed. Only for letters that it lacks, such
+    as Chinese ones, it is an installed font that has the whole text; without one they are codes like ``\u732b``.
 
     Parameters
     ----------
+    text : str
+        Of any letters.
     size : int
         Height in pixels.
     bold : bool
-        The bold cut.
+        The bold cut, of DejaVu Sans.
 
     Returns
     -------
-    ImageFont.FreeTypeFont
-        The font, with Pillow's basic layout (the same on every machine).
+    text : str
+        What to draw: no letter of it would be an empty box.
+    font : ImageFont.FreeTypeFont
+        With Pillow's basic layout (the same on every machine).
     """
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
-    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+    file = str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"DejaVuSans{'-Bold' * bold}.ttf")
+    lacking = _lacking(text, file)
+    if lacking:
+        other = next((name for name in _more_fonts(_MORE_FONTS) if not _lacking(text, name)), None)
+        if other:
+            return text, _font(other, size)
+        text = "".join(c.encode("unicode_escape").decode() if c in lacking else c for c in text)
+    return text, _font(file, size)
+
+
+@functools.lru_cache(maxsize=64)
+def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _lacking(text: str, file: str) -> set[str]:
+    """Return the letters of a text that the font in a file does not have."""
+    return {letter for letter in text if not letter.isspace() and ord(letter) not in _letters(file)}
+
+
+@functools.lru_cache(maxsize=16)
+def _letters(file: str) -> frozenset[int]:
+    return frozenset(FT2Font(file).get_charmap())
+
+
+@functools.lru_cache(maxsize=4)
+def _more_fonts(families: tuple[str, ...]) -> list[str]:
+    """Return the files of those families that are installed, in their order."""
+    # Its import may look through all fonts of the machine, once.
+    from matplotlib.font_manager import fontManager
+
+    upright = [entry for entry in fontManager.ttflist if entry.style == "normal" and os.path.isfile(entry.fname)]
+    by_weight = sorted(upright, key=lambda entry: entry.weight not in (400, "normal", "regular"), reverse=True)
+    found = {entry.name: entry.fname for entry in by_weight}
+    return [found[family] for family in families if family in found]
 
 
 def wrap(text: str, width: int, face: ImageFont.FreeTypeFont) -> list[str]:
@@ -54,6 +108,12 @@ def wrap(text: str, width: int, face: ImageFont.FreeTypeFont) -> list[str]:
                 lines.append("")
             lines[-1] += letter
     return lines
+
+
+def typeset(text: str, width: int, size: int, bold: bool = False) -> tuple[list[str], ImageFont.FreeTypeFont]:
+    """Return the lines of :func:`words`, and their font."""
+    drawn, face = lettering(text, size, bold)
+    return wrap(drawn, width, face), face
 
 
 def words(text: str, width: int, size: int, *, bold: bool = False, lines: int = 1) -> np.ndarray:
@@ -77,8 +137,7 @@ def words(text: str, width: int, size: int, *, bold: bool = False, lines: int = 
     ndarray of uint8, shape (height, width, 1)
         The words; a line is 1.4 letters high.
     """
-    face = font(size, bold)
-    wrapped = wrap(text, width, face)
+    wrapped, face = typeset(text, width, size, bold)
     step = round(1.4 * size)
     picture = Image.new("L", (width, step * max(len(wrapped), lines)), PAPER)
     draw = ImageDraw.Draw(picture)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ms_gan.errors import UserError
-from ms_gan.pictures.canvas import PAPER, as_channels, font, save_png, stack, words, wrap
+from ms_gan.pictures.canvas import PAPER, as_channels, save_png, stack, typeset, words
 
 GAP = 3  # pixels between tiles, whatever the enlargement
 GAP_GREY = 236  # light, and lighter than the edge of most images
@@ -201,7 +201,7 @@ def save_labelled_examples(
 def _captioned(pictures: list[np.ndarray], labels: Sequence[str], *, above: bool, size: int) -> list[np.ndarray]:
     """Join each picture with its label, all labels as high as the one with the most lines."""
     width = pictures[0].shape[1]
-    most = max(len(wrap(label, width, font(size))) for label in labels)
+    most = max(len(typeset(label, width, size)[0]) for label in labels)
     captions = [words(label, width, size, lines=most) for label in labels]
     if above:
         return [stack([caption, picture]) for caption, picture in zip(captions, pictures, strict=True)]

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ms_gan.files import write_atomically
-from ms_gan.pictures.canvas import check_suffix
+from ms_gan.pictures.canvas import check_suffix, lettering
 from ms_gan.wording import plural
 
 # Okabe and Ito's colours (one darkened): colour-blind readers tell them apart too.
@@ -80,8 +80,8 @@ def sheet(title: str, footer: str, headings: Sequence[Heading], plots: Sequence[
     matplotlib.figure.Figure
         Its ``axes`` are the plots from top to bottom.
     """
-    # A title may be the name of a file: matplotlib refuses what is not UTF-8, and takes $ for mathematics.
-    printable = title.encode(errors="backslashreplace").decode()
+    # A title may be the name of a file or of a class: of any letters, and no mathematics where it has a $.
+    printable, face = lettering(title, 15)
     title_lines = textwrap.wrap(printable, 66) or [""]
     footer_lines = textwrap.wrap(footer, LETTERS)
     above = [heading.height() + (0 if number else top_row) for number, heading in enumerate(headings)]
@@ -90,9 +90,8 @@ def sheet(title: str, footer: str, headings: Sequence[Heading], plots: Sequence[
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
     FigureCanvasAgg(figure)
     small = {"fontsize": 9, "color": GREY, "linespacing": ROW * 72 / 9 / 1.2}
-    figure.text(
-        LEFT / WIDTH, 1 - 0.15 / height, "\n".join(title_lines), va="top", fontsize=15, color=DARK, parse_math=False
-    )
+    look = {"font": Path(face.path), "fontsize": 15, "color": DARK, "parse_math": False}
+    figure.text(LEFT / WIDTH, 1 - 0.15 / height, "\n".join(title_lines), va="top", **look)
     figure.text(LEFT / WIDTH, 0.15 / height, "\n".join(footer_lines), va="bottom", **small)
     top = height - head
     for number, heading in enumerate(headings):

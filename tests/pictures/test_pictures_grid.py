@@ -1,6 +1,7 @@
 """Still pictures: every pixel where it belongs, every grey exact, bad input refused in one line."""
 
 import hashlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ms_gan.errors import UserError
-from ms_gan.pictures import grid, save_grid, save_labelled, save_labelled_examples, save_strip, tile, to_pixels
-from ms_gan.pictures.canvas import font, wrap
+from ms_gan.pictures import canvas, grid, save_grid, save_labelled, save_labelled_examples, save_strip, tile, to_pixels
+from ms_gan.pictures.canvas import lettering, words, wrap
 from ms_gan.pictures.grid import GAP_GREY, check_grid
 
 
@@ -136,10 +137,26 @@ def test_examples_have_room_for_long_labels(tmp_path):
 
 @given(st.text(max_size=60), st.integers(20, 300))
 def test_wrapping_loses_no_letter_and_keeps_to_the_width(text, width):
-    face = font(14)
+    face = lettering("", 14)[1]
     lines = wrap(text, width, face)
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert all(face.getlength(line) <= width or len(line) == 1 for line in lines)
+
+
+def test_letters_that_no_font_has_are_codes_and_no_boxes(monkeypatch):
+    monkeypatch.setattr(canvas, "_MORE_FONTS", ("A Font of Nobody",))
+    assert lettering("chat 猫 \udce9\a", 14)[0] == r"chat \u732b \udce9\x07"
+    assert np.array_equal(words("猫", 200, 14), words(r"\u732b", 200, 14))
+    assert not np.array_equal(words("猫", 200, 14), words("狗", 200, 14))
+
+
+def test_letters_that_another_installed_font_has_are_drawn_with_it(monkeypatch):
+    monkeypatch.setattr(canvas, "_MORE_FONTS", ("A Font of Nobody", "STIXGeneral"))
+    sign = "\u1d8a"  # matplotlib's own fonts beside DejaVu Sans stand for those of a Chinese machine
+    for bold in (False, True):
+        drawn, face = lettering(f"a {sign}", 14, bold)
+        assert (drawn, Path(face.path).name) == (f"a {sign}", "STIXGeneral.ttf")
+        assert Path(lettering("a", 14, bold)[1].path).name == f"DejaVuSans{'-Bold' * bold}.ttf"
 
 
 def test_strip_has_one_row_for_each_segment(tmp_path):
