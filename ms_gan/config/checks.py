@@ -85,14 +85,14 @@ def check_effect(config: Config, given: Iterable[str] = ()) -> None:
         section: OptimizerConfig = getattr(config, role)
         if section.momentum and section.name == "adam":
             raise UserError(f"config {role}.momentum: adam takes beta1 instead; set it to 0, or name: rmsprop or sgd")
-    idle = _idle(config)
+    idle = idle_settings(config)
     for key in given:
         if key in idle:
             raise UserError(f"config {key}: changes nothing, since {idle[key]}; leave it out, or change that too")
     check_penalty_is_reached(config, config.steps)
 
 
-def _idle(config: Config) -> dict[str, str]:
+def idle_settings(config: Config) -> dict[str, str]:
     """Return the dotted keys that go with a penalty or a schedule that is not there, and why."""
     idle = {"objective.penalty_weight": "objective.penalty is none"} if config.objective.penalty == "none" else {}
     for role in ("generator_optimizer", "discriminator_optimizer"):

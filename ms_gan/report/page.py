@@ -9,6 +9,7 @@ import jinja2
 
 import ms_gan
 from ms_gan.config.build import flatten
+from ms_gan.config.checks import idle_settings
 from ms_gan.evaluation.results import interval, number
 from ms_gan.files import write_atomically
 from ms_gan.report import embedding, gather
@@ -153,9 +154,13 @@ def _earlier(gathered: Gathered) -> list[dict[str, Any]]:
 
 
 def _differences(runs: Sequence[Gathered]) -> list[tuple[str, list[str]]]:
-    """Return the settings in which runs differ, with the value of each run."""
+    """Return the settings in which runs differ, with the value of each run where it has an effect."""
     # Without empty options: those of another run have rows of their own.
-    flat = [{k: v for k, v in flatten(gather.config_mapping(one)).items() if v != {}} for one in runs]
+    flat = [
+        {key: value for key, value in flatten(gather.config_mapping(one)).items() if value != {}}
+        | dict.fromkeys(idle_settings(one.config))
+        for one in runs
+    ]
     keys = dict.fromkeys(key for values in flat for key in values)
     aside = ("title", "source", "reading", "recipe")
     rows = [(key, [_told(values.get(key)) for values in flat]) for key in keys if key not in aside]
