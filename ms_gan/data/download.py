@@ -95,8 +95,8 @@ def fetch(
                 announce(f"  {host}: {error}")
                 reasons.append(f"{host}: {error}")
     raise DownloadError(
-        f"{title} cannot be fetched ({'; '.join(reasons)}); check the network, set MS_GAN_MIRROR to an address "
-        "or folder that has it, or name a folder that holds it with --data-dir",
+        f"{title} cannot be fetched ({'; '.join(reasons)}); check the network, or set MS_GAN_MIRROR to an "
+        "address or folder that has it",
         reasons,
     )
 

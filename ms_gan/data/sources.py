@@ -197,7 +197,8 @@ def _from_cache(
         return wanted, _fetch(wanted, cache, announce), ()
     except DownloadError as error:
         if source != "auto":
-            raise
+            remedy = f"{error}; or name a folder that holds it with --data-dir"
+            raise DownloadError(remedy, error.reasons) from None
         notice = f"{TITLES[wanted]} could not be fetched, so the built-in digits are used instead of it"
         announce(_box([f"NOT {TITLES[wanted]}: {notice}.", "Why:", *error.reasons, _HOW_TO_GET]))
         return "builtin", _digits(cache, prefer, announce), (f"{notice} ({'; '.join(error.reasons)}).",)

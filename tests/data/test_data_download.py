@@ -258,8 +258,10 @@ def test_unsafe_tar(tmp_path, members, kind, words):
 
 
 def test_nobody_listens(tmp_path):
-    with pytest.raises(DownloadError, match="refused"):
+    with pytest.raises(DownloadError, match=r"refused.*; check the network, or set MS_GAN_MIRROR") as caught:
         _fetch([(Parcel("http://127.0.0.1:9/a.zip", "zip", None, 1000),)], tmp_path / "set")
+    # For `data fetch` that is where to.
+    assert "--data-dir" not in str(caught.value)
 
 
 def test_addresses_of_another_kind(tmp_path):
