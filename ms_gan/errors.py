@@ -38,3 +38,8 @@ class Interrupted(Exception):
 def first_line(error: BaseException) -> str:
     """Return the first line of a library's error that says something; its type where none does."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def resizing(pixels: int) -> str:
+    """Return how to ask for images of so many pixels: by the option, which not every command has, or the setting."""
+    return f"--size {pixels} (or set data.size={pixels})"

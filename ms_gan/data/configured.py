@@ -8,7 +8,7 @@ from ms_gan.data.classes import names_of, numbers_of
 from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import load_images
 from ms_gan.data.stream import BatchStream
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, resizing
 
 
 def configured_images(data: DataConfig, announce: Callable[[str], object]) -> ImageSet:
@@ -48,8 +48,8 @@ def configured_images(data: DataConfig, announce: Callable[[str], object]) -> Im
     height, width = images.images.shape[2:]
     if height != width:
         raise UserError(
-            f"{images.location}: images of {width}x{height} are not square; give --size {min(height, width)}, or "
-            "another number of pixels, to take the square in the middle of each"
+            f"{images.location}: images of {width}x{height} are not square; give "
+            f"{resizing(min(height, width))}, or another number of pixels, to take the square in the middle of each"
         )
     return images
 

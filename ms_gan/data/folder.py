@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from ms_gan.data.images import ImageSet, Wish, allocate, class_numbers, fit_square, make_image_set
-from ms_gan.errors import NoSuchPart, UserError
+from ms_gan.errors import NoSuchPart, UserError, resizing
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -196,7 +196,7 @@ def _common_edge(folder: Path, pictures: list[_Picture]) -> int:
         small, large = min(edges), max(edges)
         raise UserError(
             f"{folder}: the pictures differ in size (the central square of {edges[small]} has {small} pixels "
-            f"a side, that of {edges[large]} {large}); give the size to use, for example --size 64"
+            f"a side, that of {edges[large]} {large}); give the size to use, for example {resizing(64)}"
         )
     return next(iter(edges))
 

@@ -7,6 +7,7 @@ import itertools
 
 from mindspore import Tensor, nn
 
+from ms_gan.errors import resizing
 from ms_gan.networks.kit import doubling, kit
 from ms_gan.networks.registry import ImageShape, discriminator, generator
 
@@ -53,7 +54,7 @@ class DCGANGenerator(nn.Cell):
     ):
         super().__init__()
         if image.size < 2:
-            raise ValueError("images of 1 pixel are too small; resize them with --size 28")
+            raise ValueError(f"images of 1 pixel are too small; resize them with {resizing(28)}")
         k = kit()
         way = sizes_up_to(image.size)
         blocks = list(itertools.pairwise(way))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mindspore import nn
 
-from ms_gan.errors import UserError, first_line
+from ms_gan.errors import UserError, first_line, resizing
 from ms_gan.names import unknown_name
 
 GENERATORS: dict[str, type[nn.Cell]] = {}
@@ -28,7 +28,7 @@ def check_multiple(image: ImageShape, of: int) -> None:
     """Raise ValueError where the edge of the images is no multiple of a number, and name the nearest that is."""
     if image.size % of:
         near = max(of, of * round(image.size / of))
-        raise ValueError(f"{image.size} pixels are not a multiple of {of}; resize the images with --size {near}")
+        raise ValueError(f"{image.size} pixels are not a multiple of {of}; resize the images with {resizing(near)}")
 
 
 def generator(name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:

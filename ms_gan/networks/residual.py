@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 from mindspore import Tensor, nn
 
+from ms_gan.errors import resizing
 from ms_gan.networks.kit import kit
 from ms_gan.networks.registry import ImageShape, discriminator, generator
 
@@ -76,7 +77,9 @@ def halvings(size: int) -> int:
 def _check(image: ImageShape) -> int:
     count = halvings(image.size)
     if not count or image.size >> count > 8:
-        raise ValueError(f"{image.size} pixels cannot be halved down to 8 or fewer; resize the images with --size 32")
+        raise ValueError(
+            f"{image.size} pixels cannot be halved down to 8 or fewer; resize the images with {resizing(32)}"
+        )
     return count
 
 

@@ -118,7 +118,7 @@ def test_crops_the_central_square(tmp_path):
 def test_different_sizes_need_a_size(tmp_path):
     write_picture(tmp_path / "a.png", (8, 8))
     write_picture(tmp_path / "b.png", (12, 9))
-    with pytest.raises(UserError, match=r"a\.png has 8 .* b\.png 9.*--size"):
+    with pytest.raises(UserError, match=r"a\.png has 8 .* b\.png 9.*--size 64 \(or set data\.size=64\)"):
         load_images(folder=tmp_path)
     assert load_images(folder=tmp_path, size=8).images.shape == (2, 3, 8, 8)
 
