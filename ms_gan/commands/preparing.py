@@ -58,11 +58,21 @@ def prepare(config: Config, options: TrainOptions, announce: Callable[[str], obj
     check_tensorboard(config)
     choice = choose_device(options.device, require_ascend=options.require_ascend, announce=announce)
     images = configured_images(config.data, announce)
+    # Before they are refused: another data set than the one that was meant is seen by this.
+    announce(f"Data: {images.described()}")
+    for notice in images.notices:
+        announce(f"Note: {notice}")
+    config, stream = fitted_for_run(config, images)
+    activate(choice)
+    return Prepared(config, images, stream, choice)
+
+
+def fitted_for_run(config: Config, images: ImageSet) -> tuple[Config, BatchStream]:
+    """Return what :func:`ms_gan.data.configured.fitted` returns; raise UserError also if no film could be drawn."""
     config, stream = fitted(config, images)
     # Before anything is made: film and page are drawn at the very end of a run.
     check_grid(config.samples.rows, config.samples.columns, config.data.size)
-    activate(choice)
-    return Prepared(config, images, stream, choice)
+    return config, stream
 
 
 def check_measures(config: Config) -> None:

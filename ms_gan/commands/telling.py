@@ -18,16 +18,13 @@ from ms_gan.wording import plural
 
 
 def describe_run(job: Job, console: Console) -> None:
-    """Say what is going to be trained, on what, and what its numbers mean."""
-    config, plan, images, run = job.config, job.plan, job.images, job.run
+    """Say what is going to be trained, where the results go, and what the numbers mean."""
+    config, plan, run = job.config, job.plan, job.run
     length = plural(plan.total_steps, "step") if plan.total_steps else plural(config.minutes, "minute")
     console.line(
         f"{config.recipe}: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
         f"{plural(plan.steps_per_epoch, 'step')} an epoch, {config.mode} mode, seed {config.seed}"
     )
-    console.line(f"Data: {images.described()}")
-    for notice in images.notices:
-        console.line(f"Note: {notice}")
     if idle := _idle_steps(config, plan):
         console.line(f"Note: {idle}")
     console.line(f"Run folder: {run.path}")
