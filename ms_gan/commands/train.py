@@ -1,6 +1,7 @@
 """`ms-gan train`: from a configuration to a finished run folder."""
 
 import dataclasses
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from ms_gan.commands.resume import data_digest, merge_resumed, redrawn, stored_c
 from ms_gan.commands.signals import Phase, ending_signals
 from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config, build_config, config_text, load_config
-from ms_gan.config.schema import LENGTHS
+from ms_gan.config.schema import LENGTHS, DataConfig
 from ms_gan.data.stream import generator_for
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
@@ -246,7 +247,6 @@ def dry_run(config: Config) -> str:
     check_measures(config)
     check_tensorboard(config)
     length = next(plural(getattr(config, key), key[:-1]) for key in LENGTHS if getattr(config, key) is not None)
-    folder = config.data.folder or "the cache, or a download"
     shape = image_shape(config)
     sized = dataclasses.replace(config, data=dataclasses.replace(config.data, size=shape.size, channels=shape.channels))
     images = config.data.images_per_epoch or _usual_images(config)
@@ -259,9 +259,19 @@ def dry_run(config: Config) -> str:
         f"# Options of the networks, for --set: {options_text(config, 'generator')} "
         f"{options_text(config, 'discriminator')}\n"
         f"# Plan: {length} of {config.updates.d_steps} D and 1 G update, batch {config.batch_size}, "
-        f"{config.mode} mode, data {config.data.source} from {folder}. Nothing was trained.\n"
+        f"{config.mode} mode, data {config.data.source} from {_place(config.data)}. Nothing was trained.\n"
         f"# {describe_disk(completed, players, plan)} "
         f"(if an epoch has {plural(images, 'image')} of {shape.size}x{shape.size})"
+    )
+
+
+def _place(data: DataConfig) -> str:
+    """Return where the data of a run would come from, for its plan."""
+    if data.folder:
+        missing = "" if os.path.isdir(os.path.expanduser(data.folder)) else " (this folder is not there)"
+        return f"{data.folder}{missing}"
+    return {"builtin": "the cache, or drawn", "raw": "the cache", "pictures": "the cache"}.get(
+        data.source, "the cache, or a download"
     )
 
 

@@ -53,6 +53,24 @@ def test_dry_run_trains_nothing_and_can_be_fed_back(command, run_child, tmp_path
     assert command("train", "--dry-run", "--config", "again.yaml").stdout == result.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--data-dir", "gone"), "/gone (this folder is not there)."),
+        (("--data-dir", "."), "."),
+        (("--data", "builtin"), "data builtin from the cache, or drawn."),
+        (("--data", "pictures"), "data pictures from the cache."),
+        ((), "data auto from the cache, or a download."),
+    ],
+)
+def test_dry_run_says_where_the_data_would_come_from(command, tmp_path, monkeypatch, words, told):
+    monkeypatch.chdir(tmp_path)
+    result = command("train", "--dry-run", *words)
+    assert result.status == 0
+    assert f"{told} Nothing was trained." in result.stdout
+    assert ("not there" in result.stdout) == ("gone" in words)
+
+
 @pytest.mark.parametrize("words", [["summary", "mlp"], ["train", "--dry-run", "--config", "mlp"]], ids=" ".join)
 def test_without_mindspore_one_line_tells_what_to_do(run_child, words):
     script = f"import sys; sys.modules['mindspore'] = None\nfrom ms_gan.cli import main\nsys.exit(main({words}))"
