@@ -9,6 +9,7 @@ from ms_gan.commands.evaluate import evaluate
 from ms_gan.commands.evaluation_source import find_source
 from ms_gan.commands.references import load_real_images
 from ms_gan.commands.report import draw_walk
+from ms_gan.commands.sweep_check import EVALUATION_SEED
 from ms_gan.commands.sweep_file import Sweep, read_sweep
 from ms_gan.commands.sweep_folder import begin, go_on
 from ms_gan.commands.train import resume, train
@@ -20,8 +21,6 @@ from ms_gan.report import write_comparison, write_report
 from ms_gan.report.evaluations import newest_generator, read_evaluations
 from ms_gan.runs.folder import RunFolder
 from ms_gan.training.plan import Plan
-
-_SEED = 1  # of the evaluations
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def sweep(
     Raises
     ------
     UserError
-        If something that was given is wrong; all runs are checked before the first one begins.
+        If something that was given is wrong; all runs and their data are checked before the first one begins.
     Interrupted
         If a signal stopped a run; the same command goes on with it.
     TrainingDiverged
@@ -75,7 +74,7 @@ def sweep(
     if file is not None:
         plan = read_sweep(Path(file), overrides or {})
         folder = Path(out) if out else new_folder(f"sweep-{Path(file).stem}")
-        begin(folder, plan)
+        begin(folder, plan, announce)
     elif out is not None:
         folder = Path(out)
         plan = go_on(folder, overrides or {}, announce)
@@ -114,7 +113,7 @@ def _finish(plan: Sweep, name: str, folder: Path, options: _Options) -> None:
         options.announce("complete")
     run = RunFolder(folder)
     if plan.evaluate and not _evaluated(run, plan, data):
-        how = {"num": plan.evaluate, "extractor": plan.extractor, "data": data, "seed": _SEED}
+        how = {"num": plan.evaluate, "extractor": plan.extractor, "data": data, "seed": EVALUATION_SEED}
         evaluate(folder, announce=options.announce, **how, **options.device)
 
 
@@ -124,12 +123,12 @@ def _evaluated(run: RunFolder, plan: Sweep, data: dict[str, Any]) -> bool:
     found = [result["protocol"] for result in read_evaluations(run)[0] if result["source"]["file"] == newest]
     if not found:
         return False
-    wanted = {"seed": _SEED, "asked": AS_THE_DATA if run.config().conditional else None}
+    wanted = {"seed": EVALUATION_SEED, "asked": AS_THE_DATA if run.config().conditional else None}
     planned = wanted | {"generated": plan.evaluate, "seen_sha256": run.data_digest()}
     if _holds(found, planned, version_meant(plan.extractor)):
         return True
     # Or what is planned is less, which only the data tell.
-    real = load_real_images(find_source(run.path, data, None).data, None, lambda line: None, _SEED)
+    real = load_real_images(find_source(run.path, data, None).data, None, lambda line: None, EVALUATION_SEED)
     # Where there are not as many images as planned, evaluate takes all.
     count = min(plan.evaluate, len(real.reference.images), len(real.other.images))
     planned = wanted | {"generated": count, "reference_sha256": real.reference.sha256}

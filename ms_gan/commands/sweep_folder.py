@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ms_gan.commands.resume import data_digest
+from ms_gan.commands.sweep_check import check_runs
 from ms_gan.commands.sweep_file import Sweep, read_kept, write_kept
 from ms_gan.config import Config, build_config, to_mapping
 from ms_gan.config.difference import differences
@@ -19,13 +20,23 @@ _KEPT = "sweep.json"
 _WHERE = ("data.source", "data.folder")
 
 
-def begin(folder: Path, sweep: Sweep) -> None:
-    """Keep a sweep in its folder, or refuse a folder that holds other runs.
+def begin(folder: Path, sweep: Sweep, announce: Callable[[str], None]) -> None:
+    """Keep a sweep in its folder, or refuse a folder that holds other runs and data that do not suit the sweep.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the sweep.
+    sweep : Sweep
+        What was asked for.
+    announce : callable
+        Takes lines about the data.
 
     Raises
     ------
     UserError
-        If the folder holds another sweep, or runs of which nobody knows how they were asked for.
+        If the folder holds another sweep, or runs of which nobody knows how they were asked for; or what
+        :func:`ms_gan.commands.sweep_check.check_runs` raises.
     """
     kept = folder / _KEPT
     if os.path.exists(kept):
@@ -37,6 +48,7 @@ def begin(folder: Path, sweep: Sweep) -> None:
         return
     if begun := [name for name in sweep.runs if os.path.exists(RunFolder(folder / name).config_file)]:
         raise UserError(f"--out {folder}: holds runs already ({', '.join(begun)}), but no {_KEPT}; name another folder")
+    check_runs(sweep, announce)
     write_kept(kept, sweep)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ms_gan.data.images import ImageSet
 from ms_gan.data.sources import cache_folder
-from ms_gan.errors import UserError
+from ms_gan.errors import UserError, resizing
 from ms_gan.evaluation import random_features, turns
 from ms_gan.files import check_writable, write_atomically
 
@@ -81,18 +81,37 @@ def choose_extractor(
         from ms_gan.evaluation.foreign import load_foreign
 
         return load_foreign(Path(wish))
-    wrong_size = _wrong_size(train)
-    refusal = wrong_size if wish == TURNS else _no_classifier(train, test)
-    if wish in (CLASSIFIER, TURNS) and refusal:
-        others = random_features.VERSION if wrong_size else f"{TURNS} or {random_features.VERSION}"
-        raise UserError(f"--extractor {wish}: {refusal}; use --extractor {others}")
+    check_extractor(wish, train, test)
+    refusal = None if wish == TURNS else _no_classifier(train, test)
     if wish == random_features.VERSION or refusal:
         if wish == AUTO:
-            remedy = "" if wrong_size else f"; --extractor {TURNS} trains one that needs no labels"
+            remedy = "" if _wrong_size(train) else f"; --extractor {TURNS} trains one that needs no labels"
             announce(f"Extractor: {random_features.VERSION}, because {refusal}{remedy}")
         return _random(train)
     cache = Path(cache or cache_folder() / _FOLDER)
     return (_by_turns if wish == TURNS else _by_classes)(train, test, announce, cache)
+
+
+def check_extractor(wish: str, train: ImageSet, test: ImageSet | None, option: str = "--extractor") -> None:
+    """Raise UserError if an extractor of `CHOICES` does not go with the data's two parts.
+
+    Parameters
+    ----------
+    wish, train, test
+        As for :func:`choose_extractor`.
+    option : str
+        By what the extractor was named, for the message.
+    """
+    size, wrong_size = train.images.shape[2], _wrong_size(train)
+    if size < _SMALLEST:
+        raise UserError(
+            f"images of {size} pixels are too small to be compared by any extractor; train on "
+            f"larger ones, for example {resizing(16)}"
+        )
+    refusal = wrong_size if wish == TURNS else _no_classifier(train, test)
+    if wish in (CLASSIFIER, TURNS) and refusal:
+        others = random_features.VERSION if wrong_size else f"{TURNS} or {random_features.VERSION}"
+        raise UserError(f"{option} {wish}: {refusal}; use {option} {others}")
 
 
 def version_meant(wish: str, real: tuple[ImageSet, ImageSet | None] | None = None) -> str:
@@ -136,8 +155,6 @@ def _no_classifier(train: ImageSet, test: ImageSet | None) -> str | None:
 
 
 def _random(train: ImageSet) -> Extractor:
-    if train.images.shape[2] < _SMALLEST:
-        raise UserError(f"images of {train.images.shape[2]} pixels are too small to compare; give --size 16 or more")
     shape = f"{random_features.VERSION} on {train.images.shape[1]} channels of {train.images.shape[2]} pixels"
     return Extractor(
         random_features.VERSION,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from report_pages import result
 from run_folders import differences, states
-from sweep_files import write
+from sweep_files import SHORT, write
 
 from ms_gan.commands.references import load_real_images
 from ms_gan.commands.sweep_file import read_sweep
@@ -167,6 +167,33 @@ def test_a_wrong_file_ends_with_one_line_before_anything_is_trained(command, tmp
     assert outcome.status == 2
     assert outcome.stderr.count("\n") == 1
     assert message in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"evaluate": 50, "extractor": "turns", "set": SHORT | {"data.size": 8}},
+            "plain: images of 8 pixels are too small",
+        ),
+        (
+            {"evaluate": 50, "extractor": "cnn", "set": SHORT | {"data.size": 97}},
+            "plain: extractor: cnn: images of 97 pixels are bey",
+        ),
+        ({"runs": [{"name": "a"}, {"name": "b", "set": {"batch_size": 2001}}]}, "b: "),
+        ({"runs": [{"name": "a"}, {"name": "b", "set": {"data.folder": "nowhere"}}]}, "b: "),
+        ({"runs": [{"name": "a"}, {"name": "b", "set": {"saving.best": "beauty"}}]}, "b: --keep-best: unknown name"),
+    ],
+)
+def test_data_that_do_not_suit_a_run_are_found_out_before_the_first_one(
+    command, digits_folder, tmp_path, changes, message
+):
+    changes["set"] = {"data.folder": str(digits_folder)} | changes.get("set", SHORT)
+    outcome = command("sweep", write(tmp_path / "x.yaml", **changes), "--out", tmp_path / "out", "--device", "cpu")
+    assert outcome.status == 2
+    assert message in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -16,6 +16,7 @@ from ms_gan.runs.sealed import read_sealed, write_sealed
 def stopped(command, monkeypatch, tmp_path):
     """Give a function that runs a sweep, stopped at its second run, and returns what its runs would be trained with."""
     from ms_gan.commands import sweep as module
+    from ms_gan.commands import sweep_folder
 
     def stopped(*words):
         asked = {}
@@ -26,6 +27,8 @@ def stopped(command, monkeypatch, tmp_path):
                 raise Interrupted("stopped", 2)
 
         monkeypatch.setattr(module, "train", train)
+        # The data of these tests need not be there.
+        monkeypatch.setattr(sweep_folder, "check_runs", lambda sweep, announce: None)
         assert command("sweep", *words, "--device", "cpu").status == 130
         return asked
 
@@ -174,9 +177,9 @@ def test_runs_that_nobody_knows_are_not_taken_for_those_of_the_sweep(begun, comm
     assert f"--out {begun}: holds runs already (plain), but no sweep.json" in outcome.stderr
 
 
-def test_what_cannot_be_kept_is_refused_before_anything_is_trained(command, tmp_path):
+def test_what_cannot_be_kept_is_refused_before_anything_is_trained(command, digits_folder, tmp_path):
     path = write(tmp_path / "x.yaml", set={"generator.options.day": date(2026, 1, 1)})
-    outcome = command("sweep", path, "--out", tmp_path / "out")
+    outcome = command("sweep", path, "--out", tmp_path / "out", "--data-dir", digits_folder)
     assert outcome.status == 2
     assert "cannot keep a setting" in outcome.stderr
     assert not (tmp_path / "out").exists()

@@ -156,10 +156,23 @@ def test_turned_parts_hold_out_a_tenth_where_nothing_is(data, monkeypatch):
     assert (held_out.images[0] == data[0].images[1]).all()
 
 
-def test_turns_of_tiny_images_are_refused(data):
-    train = dataclasses.replace(data[0], images=data[0].images[:, :, :8, :8])
-    with pytest.raises(UserError, match="--extractor turns: images of 8 pixels are beyond the classifier's 13 to 96"):
-        choose_extractor("turns", train, None, lambda line: None)
+@pytest.mark.parametrize(
+    ("wish", "size", "told"),
+    [
+        (
+            "turns",
+            97,
+            "--extractor turns: images of 97 pixels are beyond the classifier's 13 to 96; use --extractor ran",
+        ),
+        # Random convolutions would be no remedy.
+        ("turns", 8, "^images of 8 pixels are too small to be compared by any extractor; train on"),
+        ("auto", 12, "^images of 12 pixels are too small to be compared by any extractor; train on"),
+    ],
+)
+def test_what_no_extractor_takes_is_refused(data, wish, size, told):
+    train = dataclasses.replace(data[0], images=np.zeros((20, 1, size, size), np.uint8), labels=None)
+    with pytest.raises(UserError, match=told):
+        choose_extractor(wish, train, None, lambda line: None)
 
 
 def test_classes_that_are_missing_from_the_data_are_left_out(short, data, tmp_path, monkeypatch):
