@@ -44,7 +44,7 @@ COMMANDS = {
     "train --minutes nan": "config minutes: nan is not a finite number",
     "train --minutes -1": "config minutes: -1.0 must be above 0",
     "train --log-every 0": "config log_every: 0 is too small",
-    "train --set batch_size=5000 --data-dir DIGITS": "batch_size 5000 is more than the 2000 images of an epoch",
+    "train --set batch_size=5000 --data-dir DIGITS": "batch_size 5000 is more than the 2,000 images of an epoch",
     "train --dry-run --set objective.penalty=r1 objective.penalty_every=1873": "1873 is never reached in the 1872 D",
     "train --set objective.penalty=r1 objective.penalty_every=385 updates.d_steps=2 --data-dir DIGITS": "in the 384 D",
     "train --keep 0": "config saving.networks_keep: 0 is too small",

@@ -57,7 +57,7 @@ def test_every_run_has_its_folder_and_settings(swept):
 def test_the_joint_page_ranks_them(swept):
     text = (swept / "out" / "report.html").read_text()
     assert "2 runs side by side" in text
-    assert "objective.loss" in text
+    assert "objective.<wbr>loss" in text
     assert "Ordered by the last sliced wasserstein" in text
     assert (swept / "out" / "plain" / "report.html").is_file()
 
