@@ -16,6 +16,7 @@ _ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space or name another folder"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "name a folder that you may write to"),
     errno.ENAMETOOLONG: "give a shorter name",
+    errno.EISDIR: "this is a folder; give the name of a file",
 }
 
 
@@ -173,7 +174,8 @@ def cannot_write(path: Path, error: OSError) -> str:
     reason = error.strerror or str(error)
     advice = _ADVICE.get(error.errno, "free some space or name a folder that you may write to")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        for place in (Path(path), *Path(path).parents):
+        obstacle = Path(error.filename or path)
+        for place in (obstacle, *obstacle.parents):
             if os.path.lexists(place) and not os.path.isdir(place):
                 advice = f"{place} is {'a file' if os.path.isfile(place) else 'no folder'}, so name another folder"
     return f"cannot write {path}: {reason}; {advice}"

@@ -231,7 +231,8 @@ def _tell(written: Sequence[Path], out: Path) -> None:
         return
     older = sorted(path.name for path in set(out.glob("*.png")) - set(written) if path.stem.isdecimal())
     if older:
-        print(f"Note: {plural(len(older), 'older picture')} stay in {out}, such as {older[0]}")
+        stay = "stays" if len(older) == 1 else "stay"
+        print(f"Note: {plural(len(older), 'older picture')} {stay} in {out}, such as {older[0]}")
 
 
 def _tell_classes(written: Sequence[Path], classes: Sequence[str], num: int) -> None:

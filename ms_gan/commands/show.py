@@ -16,6 +16,7 @@ from ms_gan.pictures.panels import kind_of
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.heading import heading
 from ms_gan.training.plan import Plan
+from ms_gan.wording import plural
 
 _MOST_FRAMES = 120
 _MOST_PIXELS = 1 << 28  # of all frames; 120 of the usual grids, 1,000 pixels wide and high, are half of it
@@ -220,5 +221,7 @@ def export_texts(run: RunFolder, folder: str | Path, announce: Callable[[str], N
     for name, numbers in columns.items():
         write_atomically(Path(folder) / name, "".join(f"{number!r}\n" for number in numbers))
     if left := len(history) - len(records):
-        announce(f"of {len(history)} records {left} are left out, whose step is no multiple of {every} (log_every)")
+        announce(
+            f"left out: {left:,} of {plural(len(history), 'record')}, between the multiples of {every:,} (log_every)"
+        )
     return Path(folder)

@@ -16,7 +16,6 @@ from ms_gan.commands.train import resume, train
 from ms_gan.errors import TrainingDiverged, UserError
 from ms_gan.evaluation.extractors import version_meant
 from ms_gan.evaluation.results import AS_THE_DATA
-from ms_gan.files import new_folder
 from ms_gan.report import write_comparison, write_report
 from ms_gan.report.evaluations import newest_generator, read_evaluations
 from ms_gan.runs.folder import RunFolder
@@ -73,8 +72,7 @@ def sweep(
     """
     if file is not None:
         plan = read_sweep(Path(file), overrides or {})
-        folder = Path(out) if out else new_folder(f"sweep-{Path(file).stem}")
-        begin(folder, plan, announce)
+        folder = begin(Path(out) if out else None, f"sweep-{Path(file).stem}", plan, announce)
     elif out is not None:
         folder = Path(out)
         plan = go_on(folder, overrides or {}, announce)

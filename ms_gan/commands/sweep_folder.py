@@ -14,23 +14,31 @@ from ms_gan.config.difference import differences
 from ms_gan.config.load import overlay
 from ms_gan.data.configured import configured_images
 from ms_gan.errors import UserError
+from ms_gan.files import new_folder
 from ms_gan.runs.folder import RunFolder
 
 _KEPT = "sweep.json"
 _WHERE = ("data.source", "data.folder")
 
 
-def begin(folder: Path, sweep: Sweep, announce: Callable[[str], None]) -> None:
+def begin(folder: Path | None, name: str, sweep: Sweep, announce: Callable[[str], None]) -> Path:
     """Keep a sweep in its folder, or refuse a folder that holds other runs and data that do not suit the sweep.
 
     Parameters
     ----------
-    folder : Path
-        The folder of the sweep.
+    folder : Path, optional
+        The folder of the sweep; None: a new one, runs/<name>-<date-time>.
+    name : str
+        What a new one is called after.
     sweep : Sweep
         What was asked for.
     announce : callable
         Takes lines about the data.
+
+    Returns
+    -------
+    Path
+        The folder.
 
     Raises
     ------
@@ -38,6 +46,11 @@ def begin(folder: Path, sweep: Sweep, announce: Callable[[str], None]) -> None:
         If the folder holds another sweep, or runs of which nobody knows how they were asked for; or what
         :func:`ms_gan.commands.sweep_check.check_runs` raises.
     """
+    if folder is None:
+        check_runs(sweep, announce)
+        folder = new_folder(name)
+        write_kept(folder / _KEPT, sweep)
+        return folder
     kept = folder / _KEPT
     if os.path.exists(kept):
         if difference := _difference(read_kept(kept), sweep):
@@ -45,11 +58,12 @@ def begin(folder: Path, sweep: Sweep, announce: Callable[[str], None]) -> None:
                 f"--out {folder}: holds another sweep ({difference}); go on with that by --resume {folder}, or name "
                 "another folder"
             )
-        return
+        return folder
     if begun := [name for name in sweep.runs if os.path.exists(RunFolder(folder / name).config_file)]:
         raise UserError(f"--out {folder}: holds runs already ({', '.join(begun)}), but no {_KEPT}; name another folder")
     check_runs(sweep, announce)
     write_kept(kept, sweep)
+    return folder
 
 
 def go_on(folder: Path, overrides: dict[str, Any], announce: Callable[[str], None]) -> Sweep:

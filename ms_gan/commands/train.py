@@ -268,9 +268,11 @@ def dry_run(config: Config) -> str:
 def _place(data: DataConfig) -> str:
     """Return where the data of a run would come from, for its plan."""
     if data.folder:
-        missing = "" if os.path.isdir(os.path.expanduser(data.folder)) else " (this folder is not there)"
-        return f"{data.folder}{missing}"
-    return {"builtin": "the cache, or drawn", "raw": "the cache", "pictures": "the cache"}.get(
+        there = os.path.isdir(os.path.expanduser(data.folder))
+        made = "to be made" if data.source in ("mnist", "cifar10", "builtin") else "not there"
+        return data.folder if there else f"{data.folder} (this folder is {made})"
+    held = "the cache, if it holds them; else name their folder with --data-dir"
+    return {"builtin": "the cache, or drawn", "raw": held, "pictures": held}.get(
         data.source, "the cache, or a download"
     )
 

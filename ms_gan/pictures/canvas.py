@@ -22,6 +22,7 @@ _MORE_FONTS = (
     "Noto Sans CJK SC",
     "Noto Sans SC",
     "Source Han Sans SC",
+    "Noto Sans CJK JP",  # of a collection matplotlib before 3.11 lists the first face alone
     "WenQuanYi Zen Hei",
     "WenQuanYi Micro Hei",
     "SimHei",

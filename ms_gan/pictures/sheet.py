@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from ms_gan.files import write_atomically
-from ms_gan.pictures.canvas import check_suffix, lettering
+from ms_gan.pictures.canvas import check_suffix, lettering, wrap
 from ms_gan.wording import plural
 
 # Okabe and Ito's colours (one darkened): colour-blind readers tell them apart too.
@@ -82,7 +82,7 @@ def sheet(title: str, footer: str, headings: Sequence[Heading], plots: Sequence[
     """
     # A title may be the name of a file or of a class: of any letters, and no mathematics where it has a $.
     printable, face = lettering(title, 15)
-    title_lines = textwrap.wrap(printable, 66) or [""]
+    title_lines = wrap(printable, int((WIDTH - LEFT - RIGHT) * 72), face)
     footer_lines = textwrap.wrap(footer, LETTERS)
     above = [heading.height() + (0 if number else top_row) for number, heading in enumerate(headings)]
     head, foot = 0.2 + 0.28 * len(title_lines), 0.2 + ROW * len(footer_lines) + 0.12

@@ -18,6 +18,7 @@ from ms_gan.runs.sealed import file_digest
 from ms_gan.runs.starts import changes, starts_of
 from ms_gan.training.plan import Plan
 from ms_gan.training.watch import find_warnings
+from ms_gan.wording import plural
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,13 @@ def facts(gathered: Gathered) -> list[tuple[str, str]]:
     versions = ", ".join(
         f"{key} {machine[key]}" for key in ("python", "mindspore", "numpy", "cann") if machine.get(key)
     )
+    cores = plural(machine["cores"], "core") if type(machine.get("cores")) is int else "cores not known"
     told = {
         "Started": environment.get("started"),
         "Resumed": _resumed(environment),
         "Device": f"{device.get('target')}: {device.get('reason')}",
         "Settings": ", ".join(f"{key}={value}" for key, value in _mapping(device.get("settings")).items()),
-        "Machine": f"{machine.get('cpu')}, {machine.get('cores')} cores, {machine.get('memory_gb')} GB",
+        "Machine": f"{machine.get('cpu')}, {cores}, {machine.get('memory_gb')} GB",
         "Versions": f"ms_gan {environment.get('ms_gan')}, {versions}",
         "Revision": environment.get("git_revision"),
         "Mode and seed": f"{mode}, seed {seed}",

@@ -20,9 +20,12 @@ def heading(config: Config, environment: Mapping[str, Any]) -> str:
     title = config.title or config.recipe
     data = environment.get("data")
     source = data.get("source") if isinstance(data, Mapping) else None
-    classes = [name for name in config.data.classes if name not in config.data.prefer_classes]
+    asked, own = (
+        {str(name).casefold() for name in names} for names in (config.data.classes, config.data.prefer_classes)
+    )
+    classes = config.data.classes if asked - own else ()
     # The titles of recipes name their data: a fallback, --data or --classes must not be shown as those.
     if source is None or (source == config.data.prefer and not classes):
         return title
     words = TITLES.get(source, source)
-    return f"{title} (trained on {words}{', ' if classes else ''}{' and '.join(map(str, classes))})"
+    return f"{title} (trained on {', '.join([words, *map(str, classes)])})"

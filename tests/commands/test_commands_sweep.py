@@ -187,14 +187,17 @@ def test_a_wrong_file_ends_with_one_line_before_anything_is_trained(command, tmp
     ],
 )
 def test_data_that_do_not_suit_a_run_are_found_out_before_the_first_one(
-    command, digits_folder, tmp_path, changes, message
+    command, digits_folder, tmp_path, monkeypatch, changes, message
 ):
     changes["set"] = {"data.folder": str(digits_folder)} | changes.get("set", SHORT)
-    outcome = command("sweep", write(tmp_path / "x.yaml", **changes), "--out", tmp_path / "out", "--device", "cpu")
-    assert outcome.status == 2
-    assert message in outcome.stderr
-    assert outcome.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+    monkeypatch.chdir(tmp_path)
+    file = write(tmp_path / "x.yaml", **changes)
+    for out in (("--out", tmp_path / "out"), ()):
+        outcome = command("sweep", file, *out, "--device", "cpu")
+        assert outcome.status == 2
+        assert message in outcome.stderr
+        assert outcome.stderr.count("\n") == 1
+        assert list(tmp_path.iterdir()) == [tmp_path / "x.yaml"]
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ def test_grids_side_by_side(command, one_epoch, tmp_path):
 def test_texts_hold_every_tenth_step_and_are_read_back_as_that(command, one_epoch, tmp_path):
     result = command("plot", one_epoch, "--texts", tmp_path)
     assert result.status == 0
-    assert "of 4 records 1 are left out, whose step is no multiple of 10 (log_every)" in result.stdout
+    assert "left out: 1 of 4 records, between the multiples of 10 (log_every)" in result.stdout
     assert {path.name for path in tmp_path.glob("*.txt")} == {"d_loss.txt", "d_acc.txt", "g_loss.txt", "steps.txt"}
     records = [json.loads(line) for line in (one_epoch / "history.jsonl").read_text().splitlines()]
     read = read_loss_texts(tmp_path)

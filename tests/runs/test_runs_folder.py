@@ -78,6 +78,12 @@ def test_an_index_of_checkpoints_that_are_gone_is_not_gone_on_with(tmp_path):
         RunFolder.new("mlp", str(tmp_path))
 
 
+def test_a_file_where_a_folder_of_a_run_would_be_is_named(tmp_path):
+    (tmp_path / "images").touch()
+    with pytest.raises(UserError, match=r"cannot write .*: File exists; .*/images is a file, so name another folder$"):
+        RunFolder.new("mlp", str(tmp_path))
+
+
 def test_a_recipe_whose_name_no_file_can_have_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()

@@ -25,6 +25,6 @@ def test_other_classes_are_named():
     environment = {"data": {"source": "cifar10"}}
     title = "WGAN with weight clipping on CIFAR-10 horses"
     assert heading(load_config("wgan"), environment) == title
-    assert heading(load_config("wgan", ["data.classes=[horse]"]), environment) == title
-    cats = load_config("wgan", ["data.classes=[cat, dog]"])
-    assert heading(cats, environment) == f"{title} (trained on CIFAR-10, cat and dog)"
+    assert heading(load_config("wgan", ["data.classes=[Horse]"]), environment) == title
+    both = load_config("wgan", ["data.classes=[horse, cat]"])
+    assert heading(both, environment) == f"{title} (trained on CIFAR-10, horse, cat)"
