@@ -60,7 +60,7 @@ def test_dry_run_trains_nothing_and_can_be_fed_back(command, run_child, tmp_path
         (("--data", "mnist", "--data-dir", "new"), "/new (this folder is to be made)."),
         (("--data-dir", "."), "."),
         (("--data", "builtin"), "data builtin from the cache, or drawn."),
-        (("--data", "pictures"), "data pictures from the cache, if it holds them; else name their folder with --data-dir."),
+        (("--data", "pictures"), "the cache, if it holds them; else name their folder with --data-dir."),
         ((), "data auto from the cache, or a download."),
     ],
 )
