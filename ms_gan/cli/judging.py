@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ms_gan.cli.words import data_options, device_options
+from ms_gan.device.numpy_kernels import take_fast_kernels
 from ms_gan.errors import UserError
 
 
@@ -55,6 +56,7 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Measure."""
+    take_fast_kernels()  # before NumPy is imported
     from ms_gan.commands.evaluate import evaluate
     from ms_gan.commands.statistics import compare_statistics
 

@@ -42,13 +42,13 @@ def cann_version() -> str | None:
 
 def cpu_model() -> str:
     """Return the CPU's name as Linux gives it, or the nearest thing that Python knows."""
-    fields = _fields("/proc/cpuinfo")
+    fields = proc_fields("/proc/cpuinfo")
     return fields.get("model name") or fields.get("Hardware") or platform.processor() or platform.machine()
 
 
 def memory_gb() -> float | None:
     """Return the memory in GiB: the machine's, or less where a container is limited to less."""
-    total = _fields("/proc/meminfo").get("MemTotal", "")
+    total = proc_fields("/proc/meminfo").get("MemTotal", "")
     amounts = [int(total.split()[0]) * 1024] if total else []
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         text = _text(limit).strip()
@@ -56,7 +56,8 @@ def memory_gb() -> float | None:
     return round(min(amounts) / 2**30, 1) if amounts else None
 
 
-def _fields(path: str) -> dict[str, str]:
+def proc_fields(path: str) -> dict[str, str]:
+    """Return the first value of each name in a file of /proc; none where there is no such file."""
     pairs = (line.split(":", 1) for line in _text(path).splitlines() if ":" in line)
     fields: dict[str, str] = {}
     for name, value in pairs:
