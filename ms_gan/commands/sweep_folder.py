@@ -46,23 +46,22 @@ def begin(folder: Path | None, name: str, sweep: Sweep, announce: Callable[[str]
         If the folder holds another sweep, or runs of which nobody knows how they were asked for; or what
         :func:`ms_gan.commands.sweep_check.check_runs` raises.
     """
-    if folder is None:
-        check_runs(sweep, announce)
-        folder = new_folder(name)
-        write_kept(folder / _KEPT, sweep)
-        return folder
-    kept = folder / _KEPT
-    if os.path.exists(kept):
+    if folder is not None and os.path.exists(kept := folder / _KEPT):
         if difference := _difference(read_kept(kept), sweep):
             raise UserError(
                 f"--out {folder}: holds another sweep ({difference}); go on with that by --resume {folder}, or name "
                 "another folder"
             )
         return folder
-    if begun := [name for name in sweep.runs if os.path.exists(RunFolder(folder / name).config_file)]:
-        raise UserError(f"--out {folder}: holds runs already ({', '.join(begun)}), but no {_KEPT}; name another folder")
+    if folder is not None:
+        begun = [run for run in sweep.runs if os.path.exists(RunFolder(folder / run).config_file)]
+        if begun:
+            raise UserError(
+                f"--out {folder}: holds runs already ({', '.join(begun)}), but no {_KEPT}; name another folder"
+            )
     check_runs(sweep, announce)
-    write_kept(kept, sweep)
+    folder = folder or new_folder(name)
+    write_kept(folder / _KEPT, sweep)
     return folder
 
 
