@@ -16,8 +16,9 @@ split_arguments "$@"
 test_tools=1
 prepare_environment
 cd -- "$root"
-# A notebook is run too; what only that needs is kept apart from the requirements.
+# A notebook is run and event files are written too; what only these need is kept apart from the requirements.
 add_missing "$root/requirements-notebooks.txt"
+add_missing "$root/requirements-tensorboard.txt"
 # Tests start programs in other folders, and an environment that is used as it is does not know ms_gan.
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 "$python" -m ruff check .

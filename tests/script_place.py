@@ -65,8 +65,9 @@ class Place:
         shutil.copytree(REPOSITORY / "scripts", self.tree / "scripts")
         for name in ("requirements.txt", "pyproject.toml", "ms_gan/device/requirements.py"):
             shutil.copy(REPOSITORY / name, self.tree / name)
-        # Empty: what the tests of the notebooks need is not there in every Python that runs these tests.
-        (self.tree / "requirements-notebooks.txt").touch()
+        # Empty: what some tests need is not there in every Python that runs these.
+        for name in ("requirements-notebooks.txt", "requirements-tensorboard.txt"):
+            (self.tree / name).touch()
         (self.tree / "ms_gan/__init__.py").touch()
         (self.tree / "ms_gan/cli/__init__.py").write_text(FAKE_TRAINING)
         for tool in TOOLS.split():

@@ -5,6 +5,7 @@ Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits".
 
 import contextlib
 import gzip
+import hashlib
 import os
 import zlib
 from collections.abc import Iterator
@@ -88,6 +89,16 @@ def check_labels(labels: np.ndarray, path: Path) -> np.ndarray:
     if len(labels) and labels.max() > 9:
         raise UserError(f"{path}: holds the label {labels.max()}, but labels go from 0 to 9; {_MEND}")
     return labels
+
+
+def plain_md5(path: Path) -> str | None:
+    """Return the md5 of a file's content, unpacked if it is gzipped; None if it cannot be unpacked."""
+    try:
+        with open_data(path) as file, _as_plain(file, path) as stream:
+            # No more than a file of labels has: one that unpacks to gigabytes is none.
+            return hashlib.md5(stream.read(2**20), usedforsecurity=False).hexdigest()
+    except (UserError, EOFError, zlib.error):
+        return None
 
 
 def _read_labels(path: Path, images: Path, wanted: int) -> np.ndarray:

@@ -21,6 +21,7 @@ SOURCES = ("auto", "mnist", "cifar10", "raw", "pictures", "builtin")
 SPLITS = ("train", "test", "both")
 TITLES = {
     "mnist": "MNIST",
+    "idx": "IDX files other than MNIST's",
     "cifar10": "CIFAR-10",
     "raw": "raw .bin files",
     "pictures": "pictures",
@@ -109,11 +110,16 @@ def load_images(
     # The built-in digits have either's files; a folder may hold both sets.
     as_mnist = bool(idx.find_mnist(place)) if kind == "builtin" else kind == "mnist"
     load = idx.load_mnist if as_mnist else cifar10.load_cifar10
-    return load(place, wish, kind, notices)
+    return dataclasses.replace(load(place, wish, kind, notices), source=_true_kind(kind, place))
 
 
 def recognise(folder: str | os.PathLike, prefer: str = "mnist") -> str:
-    """Return what `folder` holds: 'mnist', 'cifar10', 'raw', 'builtin' or 'pictures'; if several, `prefer`.
+    """Return what `folder` holds; if several data sets, the `prefer`red one.
+
+    Returns
+    -------
+    str
+        'mnist', 'idx' (another data set in files of MNIST's names), 'cifar10', 'raw', 'builtin' or 'pictures'.
 
     Raises
     ------
@@ -124,7 +130,7 @@ def recognise(folder: str | os.PathLike, prefer: str = "mnist") -> str:
     kind = _recognise(folder, prefer)
     if kind is None:
         raise UserError(f"{folder}: holds no data set; looked for {_LOOKED_FOR}; name another folder")
-    return kind
+    return _true_kind(kind, folder)
 
 
 def fetch_mnist(cache: str | os.PathLike | None = None, announce: Callable[[str], None] = print) -> Path:
@@ -145,7 +151,7 @@ def describe_data_folders() -> list[tuple[str, str]]:
     with contextlib.suppress(UserError):
         kind = _recognise(cache, "mnist", own=False) if os.path.isdir(cache) else None
         if kind:
-            lines.append((TITLES[kind], f"directly in {cache}"))
+            lines.append((TITLES[_true_kind(kind, cache)], f"directly in {cache}"))
     for kind in ("mnist", "cifar10"):
         lines.append((TITLES[kind], _state(_cached(kind, cache), _place(kind, cache), "fetched when first used")))
     for colour, name in digits.FOLDERS.items():
@@ -248,6 +254,15 @@ def _holds(kind: str, folder: Path, own: bool = True) -> bool:
     if kind == "raw":
         return holds_raw(folder)
     return next(find_pictures(folder), None) is not None
+
+
+def _true_kind(kind: str, folder: Path) -> str:
+    """Return `kind`, but 'idx' for what is not MNIST: Fashion-MNIST and others come under its files' names."""
+    if kind != "mnist":
+        return kind
+    labels = {f"{file.name.split('/')[0]} labels": file.md5 for file in MNIST_FILES if "labels" in file.name}
+    files = idx.find_mnist(folder)
+    return "mnist" if all(idx.plain_md5(files[what]) == labels[what] for what in labels if what in files) else "idx"
 
 
 def _is_for_downloads(folder: Path) -> bool:

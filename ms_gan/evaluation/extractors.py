@@ -179,7 +179,7 @@ def _by_turns(train: ImageSet, test: ImageSet | None, announce: Callable[[str], 
 
 def _data_name(data: ImageSet) -> str:
     """Return what trained extractors are named by: 'mnist' only where they are of all its images, as they are."""
-    return f"idx-{data.sha256[:8]}" if data.source == "mnist" and data.sha256 != _MNIST else data.source
+    return f"idx-{data.sha256[:8]}" if data.source in ("mnist", "idx") and data.sha256 != _MNIST else data.source
 
 
 def _classifier(

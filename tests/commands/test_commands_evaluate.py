@@ -81,7 +81,7 @@ def test_names_carry_numbers_and_extractor(evaluated):
 
 def test_the_data_are_said_on_console_and_page(evaluated, digits_folder):
     run, result, lines = evaluated
-    told = f"mnist, 200 images of 28x28 grey, {digits_folder}"
+    told = f"idx, 200 images of 28x28 grey, {digits_folder}"
     assert lines.count(f"Data: {told}") == 2
     assert f"(data: {told})" in (run / "report.html").read_text()
     assert result["protocol"]["data"] == told

@@ -28,7 +28,7 @@ def test_every_mnist_layout_gives_the_same_set(tmp_path, below, nested, packed):
     write_mnist(tmp_path / below, nested, packed)
     found = load_images(folder=tmp_path)
     images, labels = grey_set(20, 1)
-    assert found.source == "mnist"
+    assert found.source == "idx"
     assert found.images.dtype == np.uint8
     np.testing.assert_array_equal(found.images, images[:, None])
     np.testing.assert_array_equal(found.labels, labels)

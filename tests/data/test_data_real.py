@@ -25,6 +25,7 @@ class TestReal:
 
     def test_mnist(self):
         found = load_images(folder=DATA / "mnist", split="both")
+        assert found.source == "mnist"
         assert found.images.shape == (70_000, 1, 28, 28)
         assert found.labels[:5].tolist() == [5, 0, 4, 1, 9]
         assert np.bincount(found.labels[:60_000]).tolist() == [

@@ -53,24 +53,43 @@ def quiet(line):
 
 
 @pytest.mark.parametrize(
-    ("kind", "write"),
+    ("kind", "found", "write"),
     [
-        ("mnist", write_mnist),
-        ("raw", write_raw),
-        ("cifar10", write_cifar),
-        ("pictures", lambda d: write_picture(d / "cat" / "a.jpg")),
+        ("mnist", "idx", write_mnist),
+        ("raw", "raw", write_raw),
+        ("cifar10", "cifar10", write_cifar),
+        ("pictures", "pictures", lambda d: write_picture(d / "cat" / "a.jpg")),
     ],
 )
-def test_recognises_what_a_folder_holds(tmp_path, monkeypatch, kind, write):
+def test_recognises_what_a_folder_holds(tmp_path, monkeypatch, kind, found, write):
     write(tmp_path / "mine")
-    assert recognise(tmp_path / "mine") == kind
-    assert load_images(folder=str(tmp_path / "mine")).source == kind
-    assert load_images(kind, folder=tmp_path / "mine").source == kind
+    assert recognise(tmp_path / "mine") == found
+    assert load_images(folder=str(tmp_path / "mine")).source == found
+    assert load_images(kind, folder=tmp_path / "mine").source == found
     # The same folder named by the environment, without --data-dir.
     monkeypatch.setenv("MS_GAN_DATA", str(tmp_path / "mine"))
-    assert load_images().source == kind
-    assert load_images(kind).source == kind
+    assert load_images().source == found
+    assert load_images(kind).source == found
     assert any("directly in" in text for _, text in describe_data_folders())
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("split", ["train", "test", "both"])
+def test_mnist_is_known_by_its_labels(tmp_path, monkeypatch, packed, split):
+    place = write_mnist(tmp_path / "mine", packed=packed)
+    assert load_images(folder=place, split=split).source == recognise(place) == "idx"
+    md5 = [hashlib.md5(idx_bytes(grey_set(count)[1])).hexdigest() for count in (20, 10)]
+    names = ("train/train-labels-idx1-ubyte", "test/t10k-labels-idx1-ubyte")
+    files = tuple(map(DataFile, names, (0, 0), md5))
+    monkeypatch.setattr(sources, "MNIST_FILES", files)
+    assert load_images(folder=place, split=split).source == recognise(place) == "mnist"
+
+
+def test_labels_that_cannot_be_unpacked_are_not_mnists(tmp_path):
+    place = write_mnist(tmp_path, packed=True)
+    labels = next(place.rglob("train-labels*"))
+    labels.write_bytes(labels.read_bytes()[:-9])
+    assert recognise(place) == "idx"
 
 
 def test_a_folder_with_two_sets_gives_the_preferred_one(tmp_path):
@@ -81,7 +100,7 @@ def test_a_folder_with_two_sets_gives_the_preferred_one(tmp_path):
         images = load_images(*words, folder=tmp_path / "mine", **options)
         return images.source, images.images.shape[1:]
 
-    assert taken() == taken("mnist") == ("mnist", (1, 28, 28))
+    assert taken() == taken("mnist") == ("idx", (1, 28, 28))
     assert taken(prefer="cifar10") == taken("cifar10") == ("cifar10", (3, 32, 32))
 
 
@@ -202,7 +221,7 @@ def test_a_failed_fetch_into_an_empty_folder_leaves_it_empty(tmp_path):
 
 def test_gz_files_put_into_the_cache_by_hand(tmp_path):
     write_mnist(tmp_path / "cache" / "mnist", packed=True)
-    assert load_images("mnist").source == "mnist"
+    assert load_images("mnist").location == str(tmp_path / "cache" / "mnist")
 
 
 def test_cached_cifar_is_not_what_auto_means_for_mnist(tmp_path, digits):

@@ -13,6 +13,7 @@ from ms_gan.runs.heading import heading
         (None, ""),
         ("builtin", " (trained on built-in digits)"),
         ("pictures", " (trained on pictures)"),
+        ("idx", " (trained on IDX files other than MNIST's)"),
         ("cifar10", " (trained on CIFAR-10)"),
     ],
 )
