@@ -13,6 +13,7 @@ from ms_gan.commands.sweep_check import EVALUATION_SEED
 from ms_gan.commands.sweep_file import Sweep, read_sweep
 from ms_gan.commands.sweep_folder import begin, go_on
 from ms_gan.commands.train import resume, train
+from ms_gan.device import activate, choose_device
 from ms_gan.errors import TrainingDiverged, UserError
 from ms_gan.evaluation.extractors import version_meant
 from ms_gan.evaluation.results import AS_THE_DATA
@@ -72,6 +73,8 @@ def sweep(
     """
     if file is not None:
         plan = read_sweep(Path(file), overrides or {})
+        # The networks of the runs are built to check them, and mindspore reads the device's settings when it is loaded.
+        activate(choose_device(device, require_ascend=require_ascend, announce=lambda line: None))
         folder = begin(Path(out) if out else None, f"sweep-{Path(file).stem}", plan, announce)
     elif out is not None:
         folder = Path(out)

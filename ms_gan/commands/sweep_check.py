@@ -1,9 +1,9 @@
-"""What only the data tell of a sweep's runs, found out before anything of it is written."""
+"""What only data and networks tell of a sweep's runs, found out before anything of it is written."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 
-from ms_gan.commands.preparing import check_lazy_penalty, check_measures, fitted_for_run
+from ms_gan.commands.preparing import build, check_lazy_penalty, check_measures, fitted_for_run
 from ms_gan.commands.references import load_real_images
 from ms_gan.commands.sweep_file import Sweep
 from ms_gan.commands.tensorboard import check_tensorboard
@@ -18,7 +18,9 @@ EVALUATION_SEED = 1
 
 
 def check_runs(sweep: Sweep, announce: Callable[[str], None]) -> None:
-    """Load the data of every run, each once, and see that run and evaluation can be made of them.
+    """Load the data of every run, each once, and see that networks, run and evaluation can be made for them.
+
+    The device is to be activated before: networks are built, and given up again.
 
     Parameters
     ----------
@@ -30,8 +32,7 @@ def check_runs(sweep: Sweep, announce: Callable[[str], None]) -> None:
     Raises
     ------
     UserError
-        If data cannot be loaded, or do not suit a run or the extractor. The networks are not built: whether they can
-        make images of that size is found out by their run.
+        If data cannot be loaded, or do not suit a run, its networks or the extractor.
     """
     # In a function of its own, so that one set is given up before the next is loaded.
     for data in dict.fromkeys(config.data for config in sweep.runs.values()):
@@ -70,3 +71,4 @@ def _check_run(config: Config, images: ImageSet) -> None:
     check_tensorboard(config)
     config, stream = fitted_for_run(config, images)
     check_lazy_penalty(config, stream.batches_per_epoch)
+    build(config, stream.batches_per_epoch)

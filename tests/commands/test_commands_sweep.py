@@ -184,6 +184,15 @@ def test_a_wrong_file_ends_with_one_line_before_anything_is_trained(command, tmp
         ({"runs": [{"name": "a"}, {"name": "b", "set": {"batch_size": 2001}}]}, "b: "),
         ({"runs": [{"name": "a"}, {"name": "b", "set": {"data.folder": "nowhere"}}]}, "b: "),
         ({"runs": [{"name": "a"}, {"name": "b", "set": {"saving.best": "beauty"}}]}, "b: --keep-best: unknown name"),
+        (
+            {
+                "runs": [
+                    {"name": "a"},
+                    {"name": "b", "config": "wgan", "set": {"generator.options.widths": [8, 8, 8, 4]}},
+                ]
+            },
+            "b: generator WGANGenerator with options {'widths': [8, 8, 8, 4]}: 28 pixels are not a multiple of 8",
+        ),
     ],
 )
 def test_data_that_do_not_suit_a_run_are_found_out_before_the_first_one(
