@@ -15,6 +15,7 @@ from ms_gan.pictures.grid import ABOUT, tile
 
 _SECONDS_PER_FRAME = 0.1
 _LARGEST_SCALE = 10  # of a pixel in the animation
+_MOST = 1000  # pictures of a walk; as an animation, enlarged, they take a gigabyte of memory
 
 
 def spherical(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
@@ -59,7 +60,7 @@ def interpolate(
         At least two seeds; each stands for the first latent that `generate --seed` draws. A conditional run is asked
         for one class after the other, a seed each, and for their mixture on the way, or for `class_name` alone.
     frames : int
-        Pictures on the way from one seed to the next, both ends included, at least 2.
+        Pictures on the way from one seed to the next, both ends included, at least 2; 1,000 in all at most.
     out : path-like
         ``*.png``: a strip with a row for each way; ``*.gif``: the whole walk as an animation, enlarged to about 600
         pixels and at most tenfold.
@@ -79,13 +80,18 @@ def interpolate(
     out = Path(out)
     if out.suffix.lower() not in (".png", ".gif"):
         raise UserError(f"--out {out}: must end in .png (a strip) or .gif (an animation)")
-    if len(seeds) < 2 or not 2 <= frames <= 1000:
-        raise UserError("interpolate: needs at least 2 --seeds, and from 2 to 1000 --frames")
+    if len(seeds) < 2 or frames < 2:
+        raise UserError("interpolate: needs at least 2 --seeds, and at least 2 --frames")
     for seed in seeds:
         check_seed(seed, "--seeds")
-    generator, settings = load_generator(source, config)
     moving = out.suffix.lower() == ".gif"
-    stations, size, classes = [*seeds, seeds[0]] if moving else [*seeds], settings.latent.size, settings.class_names
+    stations = [*seeds, seeds[0]] if moving else [*seeds]
+    if (count := (len(stations) - 1) * frames) > _MOST:
+        raise UserError(
+            f"interpolate: {count:,} pictures on the way, the most is {_MOST:,}; ask for fewer --seeds or --frames"
+        )
+    generator, settings = load_generator(source, config)
+    size, classes = settings.latent.size, settings.class_names
     numbers = np.arange(len(stations)) % len(seeds) % max(1, len(classes))
     if class_name is not None:
         numbers[:] = asked_classes([class_name], classes)
