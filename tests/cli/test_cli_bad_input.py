@@ -124,7 +124,7 @@ COMMANDS = {
     "interpolate RUN --seeds 1": "needs at least 2 --seeds",
     "interpolate RUN --seeds 1 -1": "--seeds -1: must be from 0 to 4294967295",
     "interpolate RUN --frames 1": "at least 2 --frames",
-    "interpolate RUN --frames 334": "interpolate: 1,002 pictures on the way, the most is 1,000; ask for fewer --seeds or --frames",
+    "interpolate RUN --frames 334": "interpolate: 1,002 pictures on the way, the most is 1,000; ask for fewer --seeds",
     "interpolate RUN --frames 251 --out walk.gif": "interpolate: 1,004 pictures on the way",
     # animate and plot
     "animate gone": "gone: is no run folder",
