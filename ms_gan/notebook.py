@@ -55,7 +55,7 @@ def find_data(folder: str | os.PathLike | None = None, quick: bool = False) -> d
     Parameters
     ----------
     folder : path-like, optional
-        A folder of the user's with MNIST or pictures. None: MNIST in one of `LOCAL_DATA`.
+        A folder of the user's with data. None: MNIST, or other data in its format, in one of `LOCAL_DATA`.
     quick : bool
         Take the built-in digits where there is no local folder, rather than download.
 
@@ -74,9 +74,9 @@ def find_data(folder: str | os.PathLike | None = None, quick: bool = False) -> d
         print(f"Data: {TITLES[recognise(folder)]} in {folder}")
         return {"data.source": "auto", "data.folder": str(folder), **_SHAPE}
     for place in (Path(os.path.expanduser(name)) for name in LOCAL_DATA):
-        if _holds_mnist(place):
-            print(f"Data: MNIST, found in {place}")
-            return {"data.source": "mnist", "data.folder": str(place), **_SHAPE}
+        if kind := _kind_of_mnist(place):
+            print(f"Data: {TITLES[kind]}, found in {place}")
+            return {"data.source": "auto", "data.folder": str(place), **_SHAPE}
     print(f"No MNIST in {', '.join(LOCAL_DATA)}.")
     if quick:
         print("QUICK: the built-in digits are used, and nothing is downloaded.")
@@ -85,11 +85,13 @@ def find_data(folder: str | os.PathLike | None = None, quick: bool = False) -> d
     return {"data.source": "auto", "data.folder": None, **_SHAPE}
 
 
-def _holds_mnist(place: Path) -> bool:
+def _kind_of_mnist(place: Path) -> str | None:
+    """Return 'mnist' or 'idx' for a folder that holds files of MNIST's names."""
     try:
-        return recognise(place) == "mnist"
+        kind = recognise(place)
     except UserError:
-        return False
+        return None
+    return kind if kind in ("mnist", "idx") else None
 
 
 class Live(Console):

@@ -108,7 +108,7 @@ def test_three_objectives_train_from_one_seed(execute, digits_folder, tmp_path):
     shutil.copytree(digits_folder, tmp_path.parent / "data", dirs_exist_ok=True)
     outputs = execute("03_gan_wgan_wgan_gp")
     shutil.rmtree(tmp_path.parent / "data")
-    assert "Data: MNIST, found in ../data" in text_of(outputs["device"])
+    assert "Data: IDX files other than MNIST's, found in ../data" in text_of(outputs["device"])
     for cell in ("training-gan", "training-wgan", "training-wgan-gp", "curves", "fair", "pictures", "weights"):
         assert pictures_in(outputs[cell]) == 1
     assert "penalty's gradient agrees" in text_of(outputs["training-wgan-gp"])
@@ -117,7 +117,18 @@ def test_three_objectives_train_from_one_seed(execute, digits_folder, tmp_path):
 def test_a_local_folder_comes_first(digits_folder, capsys):
     found = notebook.find_data(digits_folder, quick=True)
     assert (found["data.source"], found["data.folder"]) == ("auto", str(digits_folder))
-    assert f"Data: MNIST in {digits_folder}" in capsys.readouterr().out
+    assert f"Data: IDX files other than MNIST's in {digits_folder}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folder", ["digits_folder", "empty"])
+def test_what_lies_beside_the_notebooks_is_found_and_named(request, monkeypatch, capsys, tmp_path, folder):
+    place = tmp_path if folder == "empty" else request.getfixturevalue(folder)
+    monkeypatch.setattr(notebook, "LOCAL_DATA", ("/nowhere", str(place)))
+    found = notebook.find_data(quick=True)
+    expected = ("builtin", None) if folder == "empty" else ("auto", str(place))
+    assert (found["data.source"], found["data.folder"]) == expected
+    told = "No MNIST in" if folder == "empty" else f"Data: IDX files other than MNIST's, found in {place}"
+    assert told in capsys.readouterr().out
 
 
 def test_without_one_quick_downloads_nothing_and_otherwise_the_cache_or_network_is_next(monkeypatch, capsys):

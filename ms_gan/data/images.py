@@ -32,7 +32,7 @@ class ImageSet:
     class_names : tuple of str
         Names of all classes of the source, also of those that were not asked for.
     source : str
-        'mnist', 'cifar10', 'raw', 'pictures' or 'builtin'.
+        'mnist', 'idx' (another data set in files of MNIST's names), 'cifar10', 'raw', 'pictures' or 'builtin'.
     location : str
         The folder that the images came from.
     sha256 : str

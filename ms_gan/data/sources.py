@@ -100,17 +100,20 @@ def load_images(
         kind, place, notices = _without_folder(source, place, prefer, announce)
     else:
         kind, place, notices = _with_folder(source, Path(os.path.expanduser(folder)), prefer, announce)
-    if not classes and prefer_classes and kind != prefer:
+    found = _true_kind(kind, place)
+    if source == "mnist" != found:
+        notices += (f"MNIST was asked for, but the files in {place} hold other labels than MNIST's.",)
+    if not classes and prefer_classes and found != prefer:
         named = ", ".join(map(str, prefer_classes))
-        notices += (f"The choice of {named} is for {TITLES[prefer]}; all classes of the {TITLES[kind]} are used.",)
-    wish = Wish(split, classes or (tuple(prefer_classes) if kind == prefer else ()), size, channels)
+        notices += (f"The choice of {named} is for {TITLES[prefer]}; all classes of the {TITLES[found]} are used.",)
+    wish = Wish(split, classes or (tuple(prefer_classes) if found == prefer else ()), size, channels)
     if kind in ("raw", "pictures"):
         images = (load_raw if kind == "raw" else load_pictures)(place, wish)
         return dataclasses.replace(images, notices=notices + images.notices)
     # The built-in digits have either's files; a folder may hold both sets.
     as_mnist = bool(idx.find_mnist(place)) if kind == "builtin" else kind == "mnist"
     load = idx.load_mnist if as_mnist else cifar10.load_cifar10
-    return dataclasses.replace(load(place, wish, kind, notices), source=_true_kind(kind, place))
+    return load(place, wish, found, notices)
 
 
 def recognise(folder: str | os.PathLike, prefer: str = "mnist") -> str:

@@ -188,7 +188,9 @@ def _classifier(
     from ms_gan.evaluation import classifier
 
     name = f"{_data_name(train)}-{version}"
-    path = cache / f"{train.source}-{version}-{train.sha256[:16]}.npz"
+    # By the format, as those were kept that were trained when all data in MNIST's had its name.
+    kept_as = "mnist" if train.source == "idx" else train.source
+    path = cache / f"{kept_as}-{version}-{train.sha256[:16]}.npz"
     numbers = np.unique(train.labels)
     shape = (*train.images.shape[1:3], len(numbers))
     stored = _read(path, train.sha256) if path.exists() else None

@@ -85,6 +85,17 @@ def test_mnist_is_known_by_its_labels(tmp_path, monkeypatch, packed, split):
     assert load_images(folder=place, split=split).source == recognise(place) == "mnist"
 
 
+def test_other_data_under_mnists_names_are_said_and_taken_whole(tmp_path):
+    place = write_mnist(tmp_path / "mine")
+    found = load_images("mnist", place, prefer_classes=["7"])
+    assert len(found.images) == 20
+    assert found.notices == (
+        f"MNIST was asked for, but the files in {place} hold other labels than MNIST's.",
+        "The choice of 7 is for MNIST; all classes of the IDX files other than MNIST's are used.",
+    )
+    assert load_images(folder=place).notices == ()
+
+
 def test_labels_that_cannot_be_unpacked_are_not_mnists(tmp_path):
     place = write_mnist(tmp_path, packed=True)
     labels = next(place.rglob("train-labels*"))

@@ -77,16 +77,17 @@ def test_it_is_taken_from_the_cache(trained, data, no_training):
     assert (again.measure(data[1].images[:70])[0] == found.measure(data[1].images[:70])[0]).all()
 
 
-def test_only_mnist_is_called_mnist(trained, data, tmp_path, monkeypatch, no_training):
+@pytest.mark.parametrize("source", ["idx", "mnist"])
+def test_only_mnist_is_called_mnist(trained, data, tmp_path, monkeypatch, no_training, source):
     from ms_gan.evaluation import extractors
 
     (kept,) = trained[1].glob("*.npz")
-    train = dataclasses.replace(data[0], source="mnist")
+    train = dataclasses.replace(data[0], source=source)
     # As it was kept when all data in MNIST's format had this name.
     (tmp_path / f"mnist-cnn-v1-{train.sha256[:16]}.npz").write_bytes(kept.read_bytes())
     assert choose_extractor("cnn", train, data[1], print, tmp_path).name == f"idx-{train.sha256[:8]}-cnn-v1"
     monkeypatch.setattr(extractors, "_MNIST", train.sha256)
-    assert choose_extractor("cnn", train, data[1], print, tmp_path).name == "mnist-cnn-v1"
+    assert choose_extractor("cnn", train, data[1], print, tmp_path).name == f"{source}-cnn-v1"
 
 
 def test_trained_again_it_is_the_same(trained, data, tmp_path):
