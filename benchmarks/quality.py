@@ -25,7 +25,8 @@ from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
 from ms_gan.evaluation.extractors import AUTO, Extractor, choose_extractor
 from ms_gan.evaluation.judging import Sample, compare
-from ms_gan.evaluation.protocol import METRICS, metric_name
+from ms_gan.evaluation.neighbours import PRECISION_NEIGHBOURS, neighbourhood
+from ms_gan.evaluation.protocol import METRICS, Metric, metric_name
 from ms_gan.evaluation.results import number
 from ms_gan.files import check_writable
 from ms_gan.names import unknown_name
@@ -47,6 +48,8 @@ class _Judge:
     count: int
     asked: tuple[str, ...]
     """What has to be measured; the rest of what evaluate knows is measured where it can be."""
+    neighbours: int
+    """Of precision and recall."""
 
     def __call__(self, images: np.ndarray) -> dict[str, float]:
         """Return the metrics of uint8 images (N, C, S, S)."""
@@ -56,7 +59,17 @@ class _Judge:
             if kind not in found.values:
                 problem = found.problems.get(kind, f"extractor {self.extractor.name} knows no classes")
                 raise UserError(f"--metrics {kind}: cannot be measured here: {problem}")
-        return {kind: found.values[kind] for kind in _KINDS if kind in found.values}
+        values = {kind: found.values[kind] for kind in _KINDS if kind in found.values}
+        if self.neighbours != PRECISION_NEIGHBOURS:
+            near = neighbourhood(self.reference.features, sample.features, self.neighbours)
+            values |= {"precision": near.precision, "recall": near.recall}
+        return values
+
+    def name_of(self, metric: Metric) -> str:
+        """Return what a metric is called, with the number of neighbours where it is not the usual one."""
+        name = metric_name(metric, self.count, self.extractor.name)
+        unusual = metric.kind in ("precision", "recall") and self.neighbours != PRECISION_NEIGHBOURS
+        return f"{name}, {self.neighbours} neighbours" if unusual else name
 
 
 def main(words: Sequence[str]) -> dict[str, Any]:
@@ -67,8 +80,9 @@ def main(words: Sequence[str]) -> dict[str, Any]:
             raise UserError(unknown_name("--metrics", kind, _KINDS))
     if options.num < FEWEST:
         raise UserError(f"--num {options.num}: must be at least {FEWEST}")
-    if options.checkpoints < 1:
-        raise UserError(f"--checkpoints {options.checkpoints}: must be at least 1")
+    for flag, value in (("--checkpoints", options.checkpoints), ("--neighbours", options.neighbours)):
+        if value < 1:
+            raise UserError(f"{flag} {value}: must be at least 1")
     check_writable(options.json)
     check_writable(options.picture)
     if options.picture is not None and Path(options.picture).suffix.lower() != ".png":
@@ -85,10 +99,7 @@ def main(words: Sequence[str]) -> dict[str, Any]:
     }
     result = circumstances() | {
         "metrics": {
-            kind: metric_name(metric, judge.count, judge.extractor.name)
-            for kind in options.metrics
-            for metric in METRICS
-            if metric.kind == kind
+            kind: judge.name_of(metric) for kind in options.metrics for metric in METRICS if metric.kind == kind
         },
         "floor": floor,
         "curves": curves,
@@ -108,6 +119,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--num", type=int, default=10_000, help="generated and real images (default 10,000)")
     parser.add_argument("--extractor", default=AUTO, help="as of `ms-gan evaluate` (default: by the data)")
     parser.add_argument("--checkpoints", type=int, default=5, help="at most so many of each run (default 5)")
+    parser.add_argument(
+        "--neighbours",
+        type=int,
+        default=PRECISION_NEIGHBOURS,
+        metavar="K",
+        help=f"of precision and recall (default {PRECISION_NEIGHBOURS}, as `ms-gan evaluate` counts)",
+    )
     parser.add_argument("--metrics", nargs="+", default=["fid", "precision", "recall"], help=", ".join(_KINDS))
     parser.add_argument("--json", metavar="FILE", help="write the numbers there")
     parser.add_argument("--picture", metavar="FILE.png", help="draw the curves there")
@@ -147,7 +165,8 @@ def _judge(runs: Sequence[RunFolder], options: argparse.Namespace) -> _Judge:
         _say(f"{count:,} images of either kind, not {options.num:,}: there are no more")
     extractor = choose_extractor(options.extractor, real.train, real.test, _say)
     reference = draw_sample(real.reference.images, count, _SEED)
-    return _Judge(real, Sample.of(reference, extractor.measure), extractor, count, tuple(options.metrics))
+    sample = Sample.of(reference, extractor.measure)
+    return _Judge(real, sample, extractor, count, tuple(options.metrics), options.neighbours)
 
 
 def _points(folder: RunFolder, judge: _Judge, most: int) -> list[dict[str, Any]]:

@@ -66,6 +66,16 @@ def test_fewer_checkpoints_end_with_the_last(runs):
     assert [point["step"] for point in result["curves"]["mlp"]] == [2, 6]
 
 
+def test_more_neighbours_reach_further_and_are_named(runs):
+    words = [str(runs[0]), "--num", "40", *RANDOM, "--metrics", "precision", "recall", "--checkpoints", "1"]
+    usual, most = quality.main(words), quality.main([*words, "--neighbours", "39"])
+    assert usual["metrics"]["recall"] == "recall40_random-conv-v1"
+    assert most["metrics"]["recall"] == "recall40_random-conv-v1, 39 neighbours"
+    assert usual["floor"]["recall"] < 1
+    # Every ball of a set of 40 then reaches to its farthest other one.
+    assert most["floor"]["precision"] == most["floor"]["recall"] == 1
+
+
 def test_other_settings_make_another_curve(runs, tmp_path, digits_folder):
     changes = SMALL | {"data.folder": str(digits_folder), "generator_optimizer.lr": 1e-3}
     other = train("mlp", overrides=changes, out=tmp_path / "faster", device="cpu").path
@@ -80,6 +90,8 @@ def test_other_settings_make_another_curve(runs, tmp_path, digits_folder):
         (["--metrics", "fidd"], "unknown name 'fidd'; did you mean fid?"),
         (["--num", "3"], "--num 3: must be at least 10"),
         (["--checkpoints", "0"], "--checkpoints 0: must be at least 1"),
+        (["--neighbours", "0"], "--neighbours 0: must be at least 1"),
+        (["--num", "10", "--neighbours", "10", *RANDOM, "--metrics", "recall"], "neighbour"),
         (["--picture", "q.jpg"], "q.jpg: give it a name ending in .png"),
         ([str(ROOT / "docs")], "is no run folder"),
         (["--num", "10", *RANDOM, "--metrics", "fid"], "--metrics fid: cannot be measured here: "),
