@@ -9,7 +9,7 @@ from mindspore import Tensor, nn
 
 from ms_gan.errors import resizing
 from ms_gan.networks.kit import doubling, kit
-from ms_gan.networks.registry import ImageShape, discriminator, generator
+from ms_gan.networks.registry import ImageShape, UnitInterval, discriminator, generator
 
 
 def sizes_up_to(size: int) -> list[int]:
@@ -110,7 +110,7 @@ class DCGANDiscriminator(nn.Cell):
         self,
         image: ImageShape,
         widths: tuple[int, ...] = (32, 64, 128, 128, 64),
-        slope: float = 0.2,
+        slope: UnitInterval = 0.2,
         normalise_last: bool = False,
         spectral: bool = False,
         outputs: int = 1,

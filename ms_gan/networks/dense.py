@@ -6,7 +6,7 @@ from mindspore import Tensor, nn
 
 from ms_gan.networks.kit import kit
 from ms_gan.networks.mlp import MLPDiscriminator
-from ms_gan.networks.registry import ImageShape, discriminator, generator
+from ms_gan.networks.registry import ImageShape, UnitInterval, discriminator, generator
 
 
 @generator("dense")
@@ -30,7 +30,7 @@ class DenseGenerator(nn.Cell):
         latent_size: int,
         image: ImageShape,
         widths: tuple[int, ...] = (256, 512, 1024),
-        momentum: float = 0.8,
+        momentum: UnitInterval = 0.8,
     ):
         super().__init__()
         self.image = (image.channels, image.size, image.size)

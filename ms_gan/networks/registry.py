@@ -2,9 +2,10 @@
 
 import functools
 import inspect
+import math
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from mindspore import nn
 
@@ -15,6 +16,15 @@ GENERATORS: dict[str, type[nn.Cell]] = {}
 DISCRIMINATORS: dict[str, type[nn.Cell]] = {}
 # No option of the user's: it follows from the classes.
 _OUTPUTS = "outputs"
+# Slopes and momenta: beyond, the kits' layers would not even agree with each other.
+UnitInterval = Annotated[float, "from 0 to 1"]
+_SCALARS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    UnitInterval: "a number from 0 to 1",
+    str: "text",
+}
 
 
 class ImageShape(NamedTuple):
@@ -32,23 +42,44 @@ def check_multiple(image: ImageShape, of: int) -> None:
 
 
 def generator(name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
-    """Register a generator: `cls(latent_size, image, **options)`, latents (N, n) to images (N, C, S, S) in [-1, 1]."""
-    return _registrar(GENERATORS, name)
+    """Register a generator: `cls(latent_size, image, ...)`, latents (N, n) to images (N, C, S, S) in [-1, 1].
+
+    The arguments after these are its options. Each has a default, and an annotation that says which values are taken:
+    `bool`, `int`, `float` (finite), `UnitInterval` (a number from 0 to 1), `str`, `tuple[int, ...]` (a list of whole
+    numbers from 1) or, as `tuple[int, int]`, one of that length. The configuration refuses numbers above 16,384; what
+    else cannot be the class refuses by a ValueError of one line.
+
+    Raises
+    ------
+    TypeError
+        If an option of the class has no default or another annotation.
+    """
+    return _registrar(GENERATORS, name, 2)
 
 
 def discriminator(name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
-    """Register a discriminator or critic: `cls(image, **options)`, images (N, C, S, S) to logits (N, 1).
+    """Register a discriminator or critic: `cls(image, ...)`, images (N, C, S, S) to logits (N, 1).
 
-    For conditional runs it takes an argument `outputs` as well, the number of its logits: (N, outputs).
+    Its options are as those of a :func:`generator`. For conditional runs it takes an argument `outputs` as well,
+    the number of its logits: (N, outputs).
 
     What it says of an image may depend on the others of the batch by batch normalisation alone (it has parameters
     ``...moving_mean`` then): one without is given the real and the fake images of a step mixed, as one batch.
+
+    Raises
+    ------
+    TypeError
+        As for :func:`generator`.
     """
-    return _registrar(DISCRIMINATORS, name)
+    return _registrar(DISCRIMINATORS, name, 1)
 
 
-def _registrar(table: dict[str, type[nn.Cell]], name: str) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
+def _registrar(table: dict[str, type[nn.Cell]], name: str, arguments: int) -> Callable[[type[nn.Cell]], type[nn.Cell]]:
     def register(cls: type[nn.Cell]) -> type[nn.Cell]:
+        for option, parameter in _options(cls, arguments).items():
+            if parameter.default is parameter.empty or not _is_supported(parameter.annotation):
+                kinds = "bool, int, float, UnitInterval, str or tuple[int, ...]"
+                raise TypeError(f"network {name}, option {option}: needs a default and an annotation of {kinds}")
         table[name] = cls
         return cls
 
@@ -129,7 +160,7 @@ def options_in_force(role: str, name: str, given: Mapping[str, Any]) -> dict[str
 
 def _options(cls: Callable[..., nn.Cell], arguments: int) -> dict[str, inspect.Parameter]:
     """Return the options of a network, which come after so many `arguments`."""
-    known = dict(list(inspect.signature(cls).parameters.items())[arguments:])
+    known = dict(list(inspect.signature(cls, eval_str=True).parameters.items())[arguments:])
     known.pop(_OUTPUTS, None)
     return known
 
@@ -156,20 +187,31 @@ def _build(cls: Callable[..., nn.Cell], role: str, options: Mapping[str, Any], *
     return network
 
 
+def _is_supported(annotation: Any) -> bool:
+    """Return whether a value of an option can be checked against its annotation."""
+    entries = set(typing.get_args(annotation)) - {Ellipsis}
+    return annotation in _SCALARS or (typing.get_origin(annotation) is tuple and entries == {int})
+
+
 def _check_option(where: str, value: Any, parameter: inspect.Parameter) -> None:
-    """Refuse what the annotation does not allow: a `bool`, a `float` from 0 to 1, or a tuple of numbers from 1."""
-    if parameter.annotation is bool:
-        if not isinstance(value, bool):
-            raise UserError(f"{where}: expected true or false, got {value!r}")
-        return
-    if parameter.annotation is float:
-        # Slopes and momenta: beyond, the kits' layers would not even agree with each other.
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise UserError(f"{where}: expected a number from 0 to 1, such as {parameter.default}, got {value!r}")
-        return
-    entries = typing.get_args(parameter.annotation)
-    count = None if Ellipsis in entries else len(entries)
-    fits = isinstance(value, list | tuple) and len(value) == (count or max(1, len(value)))
-    if not fits or not all(type(entry) is int and entry > 0 for entry in value):
-        wanted = f"{count or 'one or more'} whole numbers from 1, such as {list(parameter.default)}"
+    """Refuse what the annotation does not allow: see :func:`generator`."""
+    kind, default = parameter.annotation, parameter.default
+    if kind in _SCALARS:
+        wanted = _SCALARS[kind] if kind is bool else f"{_SCALARS[kind]}, such as {default}"
+        fits = _is_scalar(kind, value)
+    else:
+        entries = typing.get_args(kind)
+        count = None if Ellipsis in entries else len(entries)
+        wanted = f"{count or 'one or more'} whole numbers from 1, such as {list(default)}"
+        fits = isinstance(value, list | tuple) and len(value) == (count or max(1, len(value)))
+        fits = fits and all(type(entry) is int and entry > 0 for entry in value)
+    if not fits:
         raise UserError(f"{where}: expected {wanted}, got {value!r}")
+
+
+def _is_scalar(kind: Any, value: Any) -> bool:
+    """Return whether a value is of one of the kinds of `_SCALARS`."""
+    if kind not in (float, UnitInterval):
+        return type(value) is kind
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and (abs(value) < math.inf if kind is float else 0 <= value <= 1)

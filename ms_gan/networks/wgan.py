@@ -3,7 +3,7 @@
 from mindspore import Tensor, nn
 
 from ms_gan.networks.kit import kit
-from ms_gan.networks.registry import ImageShape, check_multiple, discriminator, generator
+from ms_gan.networks.registry import ImageShape, UnitInterval, check_multiple, discriminator, generator
 
 _KERNEL, _PADDING = 5, 2
 
@@ -34,7 +34,7 @@ class WGANGenerator(nn.Cell):
         latent_size: int,
         image: ImageShape,
         widths: tuple[int, int, int, int] = (128, 128, 64, 32),
-        slope: float = 0.2,
+        slope: UnitInterval = 0.2,
     ):
         super().__init__()
         check_multiple(image, 8)
@@ -88,7 +88,7 @@ class WGANCritic(nn.Cell):
         self,
         image: ImageShape,
         widths: tuple[int, ...] = (32, 64, 128, 128),
-        slope: float = 0.2,
+        slope: UnitInterval = 0.2,
         spectral: bool = False,
         outputs: int = 1,
     ):

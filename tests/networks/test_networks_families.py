@@ -3,12 +3,22 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, ops
+from mindspore import Tensor, nn, ops
 from small_runs import RECIPES, small_config
 
 from ms_gan.config import load_config
 from ms_gan.errors import UserError
-from ms_gan.networks import ImageShape, batch_last, build_discriminator, build_generator, dcgan, infogan, native, wgan
+from ms_gan.networks import (
+    ImageShape,
+    batch_last,
+    build_discriminator,
+    build_generator,
+    dcgan,
+    infogan,
+    native,
+    registry,
+    wgan,
+)
 from ms_gan.networks.configured import discriminator_of, generator_of, image_shape
 from ms_gan.training.setup import build_players
 
@@ -211,6 +221,46 @@ def test_wrong_options_are_refused_in_one_line(name, options, told):
         build_generator(name, 10, COLOUR, options)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "good", "bad", "wanted"),
+    [
+        (bool, False, [True], [1, "yes"], "true or false"),
+        (int, 3, [4, -1], [True, 4.0, "4", None], "a whole number, such as 3"),
+        (float, 1.0, [2, -0.5], [True, "2", float("nan"), float("inf")], "a number, such as 1.0"),
+        (registry.UnitInterval, 0.5, [0, 1.0], [1.5], "a number from 0 to 1, such as 0.5"),
+        ("str", "x", ["relu"], [1, ["x"]], "text, such as x"),
+        (tuple[int, int], (1, 2), [[3, 4]], [[3], [0, 1]], "2 whole numbers from 1, such as [1, 2]"),
+    ],
+)
+def test_options_of_a_network_of_ones_own(monkeypatch, annotation, default, good, bad, wanted):
+    class Own(nn.Cell):
+        def __init__(self, latent_size, image, option: annotation = default):
+            super().__init__()
+            self.option = option
+
+    monkeypatch.setitem(registry.GENERATORS, "own", None)
+    registry.generator("own")(Own)
+    for value in good:
+        assert build_generator("own", 10, GREY, {"option": value}).option == value
+    for value in bad:
+        with pytest.raises(UserError) as caught:
+            build_generator("own", 10, GREY, {"option": value})
+        assert str(caught.value) == f"generator option option: expected {wanted}, got {value!r}"
+
+
+def _other_kind(image, option: int | None = None): ...
+def _of_any_kind(image, option=3): ...
+def _without_default(image, option: int): ...
+def _any_options(image, **option): ...
+
+
+@pytest.mark.parametrize("network", [_other_kind, _of_any_kind, _without_default, _any_options])
+def test_an_option_that_cannot_be_checked_is_refused_when_it_is_registered(network):
+    with pytest.raises(TypeError, match="network own, option option: needs a default and an annotation of bool, int,"):
+        registry.discriminator("own")(network)
+    assert "own" not in registry.DISCRIMINATORS
 
 
 def test_unknown_network_and_too_small_image():
