@@ -86,23 +86,30 @@ def test_gradient_at_convergence_is_that_of_the_weight_over_its_singular_value(c
         assert (gradient.asnumpy() * direction).sum() == pytest.approx(expected, rel=2e-3, abs=2e-3)
 
 
-@pytest.mark.parametrize("family", ["mlp", "dcgan", "wgan"])
-def test_both_kits_give_the_same_whatever_the_size_of_a_weight(family):
-    image, options = ImageShape(2, 8), {"widths": [4, 5], "spectral": True}
+CRITICS = {"mlp": [4, 5], "dense": [4, 5], "dcgan": [4, 5], "wgan": [4, 5], "infogan": [4, 5, 6], "residual": [4, 5]}
+
+
+@pytest.mark.parametrize("family", CRITICS)
+def test_both_kits_give_the_same_whatever_the_size_of_any_weight(family):
+    image, options = ImageShape(2, 16), {"widths": CRITICS[family], "spectral": True}
     ours = build_discriminator(family, image, options).set_train(False)
     with plain_layers():
         native = build_discriminator(family, image, options).set_train(False)
     values = {parameter.name: parameter for parameter in ours.get_parameters()}
     for parameter in native.get_parameters():
         parameter.set_data(Tensor(values[parameter.name].asnumpy()))
-    images = Tensor(np.random.default_rng(24).uniform(-1, 1, (3, 2, 8, 8)).astype(np.float32))
+    images = Tensor(np.random.default_rng(24).uniform(-1, 1, (3, 2, 16, 16)).astype(np.float32))
     np.testing.assert_allclose(ours(images).asnumpy(), native(images).asnumpy(), rtol=1e-4, atol=1e-6)
     assert not any("gamma" in name for name in values)
-    # Multiplied by seven, a weight is the same as before.
-    before = ours(images).asnumpy()
-    first = next(parameter for name, parameter in values.items() if name.endswith("weight"))
-    first.set_data(Tensor(7 * first.asnumpy()))
-    np.testing.assert_allclose(ours(images).asnumpy(), before, rtol=1e-4, atol=1e-6)
+    # Multiplied by seven, a weight is the same as before; were it not divided, D's answer would be another.
+    for critic in (ours, native):
+        before = critic(images).asnumpy()
+        weights = [parameter for parameter in critic.get_parameters() if parameter.name.endswith("weight")]
+        for weight in weights:
+            original = weight.asnumpy().copy()
+            weight.set_data(Tensor(7 * original))
+            np.testing.assert_allclose(critic(images).asnumpy(), before, rtol=1e-4, atol=1e-6, err_msg=weight.name)
+            weight.set_data(Tensor(original))
 
 
 @pytest.mark.parametrize("recipe", recipe_names())
@@ -127,4 +134,5 @@ def test_run_has_the_same_bits_in_both_modes_and_saves_its_vectors(recipe):
     assert graph.records == eager.records
     vectors = [name for name in ours if name.endswith(".u")]
     assert len(vectors) == {"dense": 3, "dcgan": 6, "wgan": 5}[recipe]
-    assert all(not np.array_equal(ours[name], graph.start[name]) for name in vectors if len(ours[name]) > 1)
+    assert all(not np.array_equal(ours[name], graph.start[name]) for name in vectors)
+    assert [np.linalg.norm(ours[name]) for name in vectors] == pytest.approx([1] * len(vectors), abs=1e-5)
