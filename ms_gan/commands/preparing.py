@@ -80,13 +80,16 @@ def check_measures(config: Config) -> None:
     for name in config.evaluation.measures:
         if name not in CHEAP_MEASURES:
             raise UserError(unknown_name("config evaluation.measures", name, CHEAP_MEASURES))
-    best = config.saving.best
+    best, where = config.saving.best, "config saving.best (--keep-best)"
     if best is not None and best not in CHEAP_MEASURES:
         raise UserError(
-            f"{unknown_name('--keep-best', best, CHEAP_MEASURES)}; losses and D's answers do not tell good pictures"
+            f"{unknown_name(where, best, CHEAP_MEASURES)}; losses and D's answers do not tell good pictures"
         )
     if best is not None and (config.evaluation.every is None or best not in config.evaluation.measures):
-        raise UserError(f"--keep-best {best}: is never measured; add --evaluate-every STEPS (and evaluation.measures)")
+        raise UserError(
+            f"{where}: {best} is never measured; set evaluation.every (--evaluate-every STEPS), and "
+            "evaluation.measures where it is not among them"
+        )
 
 
 def check_lazy_penalty(config: Config, batches_per_epoch: int) -> None:

@@ -14,6 +14,7 @@ from ms_gan.commands.signals import Phase, ending_signals
 from ms_gan.commands.tensorboard import check_tensorboard
 from ms_gan.config import Config, build_config, config_text, load_config
 from ms_gan.config.schema import LENGTHS, DataConfig
+from ms_gan.data.configured import check_class_names
 from ms_gan.data.stream import generator_for
 from ms_gan.device import activate, choose_device
 from ms_gan.errors import UserError
@@ -246,6 +247,7 @@ def dry_run(config: Config) -> str:
 
     check_measures(config)
     check_tensorboard(config)
+    check_class_names(config)
     length = next(plural(getattr(config, key), key[:-1]) for key in LENGTHS if getattr(config, key) is not None)
     shape = image_shape(config)
     sized = dataclasses.replace(config, data=dataclasses.replace(config.data, size=shape.size, channels=shape.channels))

@@ -54,6 +54,15 @@ def configured_images(data: DataConfig, announce: Callable[[str], object]) -> Im
     return images
 
 
+def check_class_names(config: Config) -> None:
+    """Raise UserError where classes are named for a run that is not conditional.
+
+    Not where configurations are made: the section `data` of a conditional run is read alone too.
+    """
+    if config.data.class_names and not config.conditional:
+        raise UserError("config data.class_names: goes with conditional: true; leave one out or set the other")
+
+
 def fitted(config: Config, images: ImageSet) -> tuple[Config, BatchStream]:
     """Return the configuration completed by what the images are, and the stream of their batches.
 
@@ -77,9 +86,7 @@ def fitted(config: Config, images: ImageSet) -> tuple[Config, BatchStream]:
         If there are fewer images than a batch needs, a conditional run has images without classes or of others, or
         classes are named for one that is not.
     """
-    # Not where configurations are made: the section `data` of a conditional run is read alone too.
-    if config.data.class_names and not config.conditional:
-        raise UserError("config data.class_names: goes with conditional: true; leave one out or set the other")
+    check_class_names(config)
     channels, size = images.images.shape[1:3]
     data = dataclasses.replace(config.data, size=size, channels=channels)
     numbers = None

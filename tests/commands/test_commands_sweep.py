@@ -183,7 +183,10 @@ def test_a_wrong_file_ends_with_one_line_before_anything_is_trained(command, tmp
         ),
         ({"runs": [{"name": "a"}, {"name": "b", "set": {"batch_size": 2001}}]}, "b: "),
         ({"runs": [{"name": "a"}, {"name": "b", "set": {"data.folder": "nowhere"}}]}, "b: "),
-        ({"runs": [{"name": "a"}, {"name": "b", "set": {"saving.best": "beauty"}}]}, "b: --keep-best: unknown name"),
+        (
+            {"runs": [{"name": "a"}, {"name": "b", "set": {"saving.best": "beauty"}}]},
+            "b: config saving.best (--keep",
+        ),
         (
             {
                 "runs": [
