@@ -10,6 +10,7 @@ from typing import Any
 from ms_gan.commands.evaluation_source import FEWEST, MOST
 from ms_gan.config import Config, build_config, load_config, to_mapping
 from ms_gan.config.build import flatten
+from ms_gan.config.checks import check_effect
 from ms_gan.config.load import find_base, read_yaml
 from ms_gan.errors import UserError
 from ms_gan.evaluation.extractors import AUTO, CHOICES
@@ -109,11 +110,14 @@ def _config(path: Path, where: str, values: dict, entry: dict, overrides: Mappin
     if not isinstance(base, str):
         raise UserError(f"{where}: name a recipe with config:, or one for all with base: at the top")
     file = find_base(base, path.parent, f"{where}: {key}")
-    changes = _settings(values, str(path)) | _settings(entry, where)
+    common, own = _settings(values, str(path)), _settings(entry, where)
     try:
-        return load_config(str(file), changes, overrides)
+        config = load_config(str(file), common | own, overrides)
+        # Else one training would be ranked twice, as two variants. The settings of all runs may be for some of them.
+        check_effect(config, own)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+    return config
 
 
 def _whole(where: str, entry: dict) -> Config:

@@ -1,6 +1,6 @@
 """What the settings of a configuration have to be, each and together."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from ms_gan.config.schema import LARGEST_SIZE, LENGTHS, SHORTEST_FRAME, Config, OptimizerConfig
@@ -73,11 +73,12 @@ def check(config: Config) -> None:
         raise UserError("config seed: must be below 4294967296")
 
 
-def check_effect(config: Config, given: Iterable[str] = ()) -> None:
+def check_effect(config: Config, given: Mapping[str, Any]) -> None:
     """Raise UserError for a setting that beside the others has no effect.
 
-    Apart from :func:`check`, so that a run of before such a check can still be read. `given` are the dotted keys of the
-    command line: what goes with a penalty or a schedule is refused there alone, since a file may have it from its base.
+    Apart from :func:`check`, so that a run of before such a check can still be read. `given` are the dotted keys, with
+    their values, that were written for this configuration: of :func:`idle_settings` only these are refused, since the
+    others are inherited from a base or a default. Nothing is asked for by a 0, none or an empty list.
     """
     if config.augmentation_share < 1 and not config.augmentation:
         raise UserError("config augmentation_share: goes with an augmentation, and augmentation is empty; set it to 1")
@@ -86,19 +87,31 @@ def check_effect(config: Config, given: Iterable[str] = ()) -> None:
         if section.momentum and section.name == "adam":
             raise UserError(f"config {role}.momentum: adam takes beta1 instead; set it to 0, or name: rmsprop or sgd")
     idle = idle_settings(config)
-    for key in given:
-        if key in idle:
-            raise UserError(f"config {key}: changes nothing, since {idle[key]}; leave it out, or change that too")
+    for key in [key for key, value in given.items() if key in idle and (value or value is False)]:
+        cause = _lookup(config, idle[key])
+        told = "null" if cause is None else show(list(cause)) if isinstance(cause, tuple) else cause
+        raise UserError(f"config {key}: changes nothing, since {idle[key]} is {told}; leave it out, or change that too")
     check_penalty_is_reached(config, config.steps)
 
 
 def idle_settings(config: Config) -> dict[str, str]:
-    """Return the dotted keys that go with a penalty or a schedule that is not there, and why."""
-    idle = {"objective.penalty_weight": "objective.penalty is none"} if config.objective.penalty == "none" else {}
+    """Return the dotted keys that change nothing, each with the key whose value is why."""
+    idle = {"objective.penalty_weight": "objective.penalty"} if config.objective.penalty == "none" else {}
+    if config.updates.d_steps == 1 and not config.updates.fresh_batch:
+        idle["updates.fresh_batch"] = "updates.d_steps"
+    if config.data.classes and config.data.prefer_classes:
+        idle["data.prefer_classes"] = "data.classes"
+    if config.on_nan == "stop":
+        idle["max_rollbacks"] = "on_nan"
+    # With saving.best this is refused in another line.
+    if config.evaluation.every is None and config.saving.best is None:
+        idle |= dict.fromkeys(("evaluation.measures", "evaluation.images"), "evaluation.every")
     for role in ("generator_optimizer", "discriminator_optimizer"):
-        schedule = getattr(config, role).schedule
-        keys = {"constant": ("lr_end", "lr_steps", "lr_drops"), "step": ()}.get(schedule, ("lr_drops",))
-        idle |= {f"{role}.{key}": f"{role}.schedule is {schedule}" for key in keys}
+        section: OptimizerConfig = getattr(config, role)
+        others = {"adam": ("decay",), "rmsprop": ("beta1", "beta2"), "sgd": ("beta1", "beta2", "decay")}
+        idle |= dict.fromkeys([f"{role}.{key}" for key in others[section.name]], f"{role}.name")
+        unused = {"constant": ("lr_end", "lr_steps", "lr_drops"), "step": ()}.get(section.schedule, ("lr_drops",))
+        idle |= dict.fromkeys([f"{role}.{key}" for key in unused], f"{role}.schedule")
     return idle
 
 

@@ -1,5 +1,6 @@
 """YAML files with `base:` inheritance, and the order: command line over file over default."""
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import yaml
 
 from ms_gan.config.build import build_config, flatten, to_mapping
-from ms_gan.config.checks import check_effect
+from ms_gan.config.checks import check_effect, idle_settings
 from ms_gan.config.schema import LENGTHS, Config, NetworkConfig
 from ms_gan.errors import UserError
 from ms_gan.names import unknown_name
@@ -46,7 +47,8 @@ def load_config(
         A recipe's name (see :func:`recipe_names`) or the path of a YAML file.
     settings : iterable of str, or mapping
         ``key=value`` texts with dotted keys, for example ``objective.clip=0.01``; values are YAML. Or dotted keys and
-        values; None is a value. A mapping changes the keys that it names, as in a file.
+        values; None is a value. A mapping changes the keys that it names, as in a file, and may be inherited itself:
+        which of its keys have an effect is for the caller to check.
     overrides : mapping, optional
         Dotted keys and values that win over all else; None values are ignored.
 
@@ -57,20 +59,28 @@ def load_config(
     Raises
     ------
     UserError
-        If the file is missing, is no YAML mapping, or holds what :func:`build_config` or :func:`check_effect` refuses.
+        If the file is missing, is no YAML mapping, or holds what :func:`build_config` or :func:`check_effect` refuses;
+        to the latter a file without a base, such as the ``config.yaml`` of a run, may hold any key.
     """
     path = find_config(name)
-    values = _read_with_bases(path, ())
+    layers = _layers(path, ())
+    values = functools.reduce(_merge, layers)
     values.setdefault("recipe", path.stem)
-    if not isinstance(settings, Mapping):
+    is_file = isinstance(settings, Mapping)
+    if not is_file:
         settings = list(settings)
     try:
         config = build_config(overlay(values, settings, overrides or {}))
-        typed = () if isinstance(settings, Mapping) else settings
-        # Nothing is asked for by 0, none or an empty list.
-        check_effect(config, [key for key, value in _pairs(typed, overrides or {}) if value])
+        changed = dict(_pairs(settings, overrides or {}))
+        typed = dict(_pairs((), overrides or {})) if is_file else changed
+        # Without a base it says everything itself, as the whole configuration of a run does, whether in effect or not.
+        written = flatten(layers[-1]) if len(layers) > 1 else {}
+        idle = idle_settings(config)
+        # What is switched off over the file leaves keys behind in it.
+        written = {key: value for key, value in written.items() if idle.get(key) not in changed}
+        check_effect(config, written | typed)
     except UserError as error:
-        raise UserError(f"{error} (in {name} or on the command line)") from None
+        raise UserError(f"{error} (in {name} or {'set over it' if is_file else 'on the command line'})") from None
     return config
 
 
@@ -156,17 +166,18 @@ def config_text(config: Config) -> str:
     return text
 
 
-def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _layers(path: Path, seen: tuple[Path, ...]) -> list[dict[str, Any]]:
+    """Return what a file holds, without its base, after what that holds, and so on."""
     path = path.resolve()
     if path in seen or len(seen) >= _MOST_BASES:
         raise UserError(f"{path}: base: goes round in a circle or is nested too deep")
     values = read_yaml(path)
     base = values.pop("base", None)
     if base is None:
-        return values
+        return [values]
     if not isinstance(base, str):
         raise UserError(f"{path}: base: must be the name of a recipe or a .yaml file, got {base!r}")
-    return _merge(_read_with_bases(find_base(base, path.parent, f"{path}: base"), (*seen, path)), values)
+    return [*_layers(find_base(base, path.parent, f"{path}: base"), (*seen, path)), values]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def _earlier(gathered: Gathered) -> list[dict[str, Any]]:
 
 
 def _differences(runs: Sequence[Gathered]) -> list[tuple[str, list[str]]]:
-    """Return the settings in which runs differ, with each run's value; none where its penalty or schedule is off."""
+    """Return the settings in which runs differ, with each run's value; none where it changes nothing."""
     # Without empty options: those of another run have rows of their own.
     flat = [
         {key: value for key, value in flatten(gather.config_mapping(one)).items() if value != {}}

@@ -149,6 +149,11 @@ def test_one_that_diverges_does_not_stop_the_others(as_swept, digits_folder, tmp
         ({"runs": [{"name": "a"}, {"set": {}}]}, "run 2: name: None"),
         ({"runs": [{"name": "a"}, {"name": "b", "sett": {}}]}, "did you mean set"),
         ({"runs": [{"name": "a"}, {"name": "b", "set": {"objective.los": "hinge"}}]}, "did you mean loss"),
+        ({"runs": [{"name": "a"}, {"name": "b", "set": {"objective.penalti": 1}}]}, "mlp.yaml or set over it)"),
+        (
+            {"runs": [{"name": "a"}, {"name": "b", "set": {"objective": {"penalty_weight": 20}}}]},
+            "x.yaml: run 2: config objective.penalty_weight: changes nothing, since objective.penalty is none; leave",
+        ),
         ({"runs": [{"name": "a"}, {"name": "b", "config": "dcgann"}]}, "did you mean dcgan"),
         ({"runs": [{"name": "a"}, "b"]}, "run 2: expected keys and values"),
         ({"base": None}, "name a recipe with config:"),

@@ -222,6 +222,18 @@ def test_the_data_folder_is_found_from_everywhere(tmp_path, monkeypatch, home):
             "config generator_optimizer.lr_drops: changes nothing, since generator_optimizer.schedule is cosine",
         ),
         (
+            ["generator_optimizer.decay=0.9"],
+            "config generator_optimizer.decay: .*generator_optimizer.name is adam;",
+        ),
+        (["generator_optimizer={name: sgd, decay: 0.9}"], "config generator_optimizer.decay: .*name is sgd"),
+        (["generator_optimizer.name=rmsprop", "generator_optimizer.beta1=0.9"], "beta1: .*name is rmsprop"),
+        (["discriminator_optimizer={name: sgd, beta2: 0.9}"], "discriminator_optimizer.beta2: .*name is sgd"),
+        (["max_rollbacks=5"], "config max_rollbacks: changes nothing, since on_nan is stop; leave it out"),
+        (["evaluation.images=99"], "config evaluation.images: changes nothing, since evaluation.every is null;"),
+        (["evaluation.measures=[sliced_wasserstein]"], "config evaluation.measures: .*evaluation.every is null;"),
+        (["updates.fresh_batch=false"], "config updates.fresh_batch: changes nothing, since updates.d_steps is 1;"),
+        (["data.prefer_classes=[7]", "data.classes=[3]"], r"config data.prefer_classes: .*data.classes is \['3'\];"),
+        (
             ["objective.penalty=r1", "objective.penalty_every=16", "steps=5", "updates.d_steps=3"],
             "config objective.penalty_every: 16 is never reached in the 15 D steps of the run",
         ),
@@ -239,11 +251,35 @@ def test_a_setting_without_effect_is_refused_but_not_in_a_run_of_before(tmp_path
     [
         ["augmentation_share=0.3", "augmentation=[cutout]"],
         ["generator_optimizer.momentum=0.5", "generator_optimizer.name=sgd"],
+        ["generator_optimizer={name: rmsprop, decay: 0.9}", "discriminator_optimizer={beta1: 0.9, beta2: 0.9}"],
+        ["max_rollbacks=5", "on_nan=rollback"],
+        ["evaluation={every: 9, images: 99, measures: [sliced_wasserstein]}"],
+        ["updates={d_steps: 2, fresh_batch: false}"],
+        ["data.prefer_classes=[7]"],
         ["objective.penalty=r1", "objective.penalty_every=15", "steps=5", "updates.d_steps=3"],
     ],
 )
 def test_a_setting_with_effect_is_taken(settings):
     assert load_config("mlp", settings)
+
+
+def test_a_key_of_the_file_itself_is_checked_unless_what_it_goes_with_is_changed_over_it(tmp_path):
+    path = _write(tmp_path, content="base: mlp\nobjective: {penalty_weight: 20}\n")
+    for settings in ([], {}, ["generator_optimizer.lr=0.1"]):
+        with pytest.raises(
+            UserError, match=r"penalty_weight: changes nothing, .* objective.penalty is none; .* \(in .*my\.yaml or"
+        ):
+            load_config(path, settings)
+    path = _write(tmp_path, content="base: mlp\nobjective: {penalty: r1, penalty_weight: 20}\n")
+    for settings in (["objective.penalty=none"], {"objective.penalty": "none"}):
+        assert load_config(path, settings).objective.penalty_weight == 20
+    with pytest.raises(UserError, match="penalty_weight: changes nothing"):
+        load_config(path, ["objective={penalty: none, penalty_weight: 3}"])
+
+
+def test_a_whole_configuration_is_taken_with_all_its_keys(tmp_path):
+    config = load_config("best_mnist", ["objective.penalty=none", "generator_optimizer.name=rmsprop"])
+    assert load_config(_write(tmp_path, content=config_text(config))) == config
 
 
 def test_what_goes_with_a_penalty_or_a_schedule_may_be_inherited(tmp_path):

@@ -227,13 +227,14 @@ def test_several_runs_in_one_page(pair, tmp_path):
 def test_settings_that_differ_are_told_where_they_have_an_effect_and_broken_at_dots(pair, tmp_path):
     config = pair[1].config()
     objective = dataclasses.replace(config.objective, penalty_weight=3.0)
-    optimizer = dataclasses.replace(config.generator_optimizer, lr=0.3, lr_end=0.1)
+    optimizer = dataclasses.replace(config.generator_optimizer, lr=0.3, lr_end=0.1, decay=0.5)
     pair[1].write_config(dataclasses.replace(config, objective=objective, generator_optimizer=optimizer))
     page = write_comparison(pair, tmp_path / "both.html", print).read_text()
     table = page[page.index("What differs") : page.index("Each run")]
     assert "generator_<wbr>optimizer.<wbr>lr</code>" in table
     assert "penalty" not in table
     assert "lr_<wbr>end" not in table
+    assert "decay" not in table
 
 
 def test_pages_of_the_same_second_have_names_of_their_own(pair, tmp_path, monkeypatch):

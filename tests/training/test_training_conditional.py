@@ -95,7 +95,8 @@ CASES = {
     "mlp": ("mlp", (*SMALL, "ema.decay=0.9")),
     "mlp, pairs": ("mlp", (*SMALL, *PAIRS, "augmentation=[translation,cutout]")),
     "mlp, fresh latents": ("mlp", (*SMALL, "latent.shared=false", "updates.d_steps=2", "objective.penalty=gradient")),
-    "mlp, in parts": ("mlp", (*SMALL, "updates.accumulate=2", "updates.fresh_batch=false", "latent.shared=false")),
+    "mlp, in parts": ("mlp", (*SMALL, "updates.accumulate=2", "updates.d_steps=2", "updates.fresh_batch=false",
+                                 "latent.shared=false")),
     "dense, in turn": ("dense", ("generator.options.widths=[8]", "discriminator.options.widths=[8]")),
     "dcgan": ("dcgan", ()),
     # Without a penalty, with which PyNative takes the compiled step where latents are shared.
