@@ -131,7 +131,7 @@ def _check_stock(config: Config) -> None:
         "precision: fp16": config.precision == "fp16",
         "lr_warmup": config.generator_optimizer.lr_warmup + config.discriminator_optimizer.lr_warmup > 0,
         "clip_norm": (config.generator_optimizer.clip_norm or config.discriminator_optimizer.clip_norm) is not None,
-        "objective.loss: relativistic": config.objective.loss == "relativistic",
+        f"objective.loss: {config.objective.loss}": config.objective.kind == "pairs",
     }
     lacking = [name for name, there in used.items() if there]
     if lacking:

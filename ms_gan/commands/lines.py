@@ -55,4 +55,4 @@ def reading_of(config: Config) -> str:
     text = loss.reading.format(loss_d=f"{loss.even * (0.5 if in_turn else 1):.3g}")
     if not in_turn:
         return text
-    return text + (_SCORES_IN_TURN if name == "wasserstein" else _IN_TURN)
+    return text + (_SCORES_IN_TURN if config.objective.kind == "wasserstein" else _IN_TURN)

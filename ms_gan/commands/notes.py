@@ -26,5 +26,5 @@ def note_events(job: Job, position: Position, rollback: dict[str, Any] | None = 
     known = [entry for entry in environment.get("rollbacks", []) if entry["number"] <= position.rollbacks]
     if rollback:
         known = [entry for entry in known if entry["number"] != rollback["number"]] + [rollback]
-    warnings = find_warnings(records, accuracy=job.config.objective.loss != "wasserstein")
+    warnings = find_warnings(records, accuracy=job.config.objective.kind != "wasserstein")
     job.run.write_environment(environment | {"warnings": warnings, "rollbacks": known})

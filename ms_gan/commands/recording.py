@@ -18,7 +18,6 @@ from ms_gan.commands.measures import Measures
 from ms_gan.commands.notes import note_events
 from ms_gan.commands.tensorboard import Board
 from ms_gan.config import to_mapping
-from ms_gan.objectives import PAIRED_LOSSES
 from ms_gan.pictures.grid import save_grid
 from ms_gan.runs.checkpoints import save_network
 from ms_gan.runs.history import append_record, read_history, sync_history
@@ -67,7 +66,7 @@ class Recorder:
         self._window = (position.step, time.perf_counter())
         self._checked = -1
         self._best = BestKeeper(self._run, self._players, self._config.saving.best, best)
-        self._watch = CollapseWatch(accuracy=self._config.objective.loss != "wasserstein")
+        self._watch = CollapseWatch(accuracy=self._config.objective.kind != "wasserstein")
         history = read_history(self._run.history_file) if self._run.history_file.exists() else []
         for record in history:
             self._watch.see(record)
@@ -182,9 +181,9 @@ class Recorder:
         record = {"step": position.step, "epoch": self._plan.epoch_of(position.step), **numbers}
         if not penalty_due(self._config, position.step * self._config.updates.d_steps - 1):
             del record["penalty"]
-        if self._config.objective.loss == "wasserstein":
+        if self._config.objective.kind == "wasserstein":
             record["distance"] = numbers["d_real"] - numbers["d_fake"]
-        if self._config.objective.loss in PAIRED_LOSSES:
+        if self._config.objective.kind == "pairs":
             record["margin"] = numbers["d_real"] - numbers["d_fake"]
         for role in ("generator", "discriminator"):
             section = getattr(self._config, f"{role}_optimizer")

@@ -12,7 +12,6 @@ from ms_gan.files import write_atomically
 from ms_gan.pictures.animation import choose_frames, save_gif
 from ms_gan.pictures.curves import LOSS_TEXTS, STEPS_TEXT, read_loss_texts, save_curves, save_scatter
 from ms_gan.pictures.grid import MOST_PIXELS, save_labelled
-from ms_gan.pictures.panels import kind_of
 from ms_gan.runs.folder import RunFolder
 from ms_gan.runs.heading import heading
 from ms_gan.training.plan import Plan
@@ -55,8 +54,7 @@ def plot(source: RunFolder | str, out: str | Path | None = None) -> Path:
     config = plan.config
     records = run.history()
     marks = [(record["step"], str(record["epoch"])) for record in records if plan.ends_epoch(record["step"])]
-    kind = kind_of(config.objective.loss)
-    target = Path(out or run.losses_picture)
+    target, kind = Path(out or run.losses_picture), config.objective.kind
     save_curves(target, records, title=heading(config, run.environment()), kind=kind, epoch_marks=marks)
     return target
 

@@ -39,7 +39,7 @@ class Board:
     def __init__(self, run: RunFolder, config: Config):
         self._run, self._wanted, self._writer = run, config.tensorboard, None
         # A Wasserstein critic's scores have no zero, so its accuracy would mean nothing.
-        self._left_out = {"step", "d_accuracy"} if config.objective.loss == "wasserstein" else {"step"}
+        self._left_out = {"step", "d_accuracy"} if config.objective.kind == "wasserstein" else {"step"}
 
     def go_on(self, step: int, history: Iterable[dict[str, float]]) -> None:
         """Begin a file that purges all from `step` on (0 in the first file), and add what the run still has of that."""

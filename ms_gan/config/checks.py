@@ -62,8 +62,10 @@ def check(config: Config) -> None:
             "config objective.penalty: goes without discriminator.options.spectral, whose power iteration moves while "
             "the penalty is differentiated"
         )
-    if config.objective.loss == "relativistic" and config.updates.real_and_fake == "in_turn":
-        raise UserError("config objective.loss: relativistic compares pairs; it needs updates.real_and_fake: together")
+    if config.objective.kind == "pairs" and config.updates.real_and_fake == "in_turn":
+        raise UserError(
+            f"config objective.loss: {config.objective.loss} compares pairs; it needs updates.real_and_fake: together"
+        )
     if config.objective.penalty != "none" and config.precision == "fp16":
         raise UserError(
             f"config precision: fp16 goes without a penalty: the penalty {config.objective.penalty} is made of "

@@ -7,7 +7,18 @@ LARGEST_SIZE = 4096  # pixels of an image's edge
 SHORTEST_FRAME = 0.02  # seconds; browsers show faster GIFs slowly
 LENGTHS = ("epochs", "steps", "minutes")  # of a run; exactly one of them is set
 
-Loss = Literal["non_saturating", "minimax", "wasserstein", "least_squares", "hinge", "relativistic"]
+LossKind = Literal["gan", "scores", "wasserstein", "pairs"]
+# Every loss, and what D's numbers mean with it: by the sigmoid the probability that an image is real, a score, by their
+# difference the Wasserstein distance, or scores of pairs. Here and not in ms_gan.objectives, which needs MindSpore.
+LOSS_KINDS: dict[str, LossKind] = {
+    "non_saturating": "gan",
+    "minimax": "gan",
+    "wasserstein": "wasserstein",
+    "least_squares": "scores",
+    "hinge": "scores",
+    "relativistic": "pairs",
+}
+Loss = Literal[tuple(LOSS_KINDS)]
 Augmentation = Literal["colour", "translation", "cutout"]
 Penalty = Literal["none", "gradient", "gradient_one_sided", "r1", "r2", "r1_r2", "dragan"]
 
@@ -72,6 +83,11 @@ class ObjectiveConfig:
     """Penalty in one of so many D steps, with so many times its weight there (lazy regularisation); 1: in every one."""
     clip: float | None = None
     """After each D update every trainable weight of D is clipped to [-clip, clip]; None: no clipping."""
+
+    @property
+    def kind(self) -> LossKind:
+        """What D's numbers mean with this loss."""
+        return LOSS_KINDS[self.loss]
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ class Loss:
     real: LossFunction
     fake: LossFunction
     generator: LossFunction
-    probability: bool
-    """Whether the sigmoid of a logit is D's probability that an image is real."""
     even: float
     """D's loss, `real` plus `fake`, where it cannot tell real images from fakes."""
     reading: str
     """What a user should make of the printed numbers; ``{loss_d}`` is the printed loss where D cannot tell."""
+    boundary: float = 0.0
+    """The logit above which D takes an image for a real one, for the printed accuracy."""
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -81,7 +81,6 @@ LOSSES: dict[str, Loss] = {
         cross_entropy_real,
         cross_entropy_fake,
         cross_entropy_real,
-        True,
         2 * math.log(2),
         "D(real), D(fake): D's mean probability of 'real'. At the equilibrium both are 0.5, loss_d {loss_d}, "
         "loss_g 0.693; D(fake) near 0 for long means that D wins and G learns little.",
@@ -90,7 +89,6 @@ LOSSES: dict[str, Loss] = {
         cross_entropy_real,
         cross_entropy_fake,
         minimax_generator,
-        True,
         2 * math.log(2),
         "loss_g is negative: log(1 - D(fake)), -0.69 at the equilibrium; near 0 it saturates and G stops learning.",
     ),
@@ -98,7 +96,6 @@ LOSSES: dict[str, Loss] = {
         negative_mean_score,
         mean_score,
         negative_mean_score,
-        False,
         0.0,
         "distance: the critic's estimate of how far the fakes are from the data (unscaled); it should rise at first "
         "while the critic learns, then fall. loss_g alone means little.",
@@ -107,16 +104,15 @@ LOSSES: dict[str, Loss] = {
         half_squares_to_one,
         half_squares_to_zero,
         half_squares_to_one,
-        False,
         0.25,
         "D(real), D(fake): scores that D pulls to 1 and 0; both 0.5 (loss_d {loss_d}, loss_g 0.125) is the "
         "equilibrium.",
+        boundary=0.5,
     ),
     "hinge": Loss(
         hinge_real,
         hinge_fake,
         negative_mean_score,
-        False,
         2.0,
         "D(real), D(fake): scores that D pulls above 1 and below -1; loss_d {loss_d} means that D cannot "
         "tell them apart.",

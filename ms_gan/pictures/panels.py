@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from ms_gan.config.schema import LossKind
 from ms_gan.errors import UserError
 from ms_gan.pictures import sheet
 from ms_gan.pictures.sheet import BLUE, BROWN, GREEN, GREY, PURPLE, VERMILION, Heading
-
-Kind = Literal["gan", "scores", "wasserstein", "pairs"]
 
 MANY = 150  # from so many records on, the raw line is faint under a running mean
 FEW = 30  # up to so many records, each gets a dot
@@ -57,7 +55,7 @@ def _losses(explained: str) -> Panel:
     return Panel("Losses", explained, curves, height=2.3)
 
 
-PANELS: dict[Kind, tuple[Panel, ...]] = {
+PANELS: dict[LossKind, tuple[Panel, ...]] = {
     "gan": (
         _losses("D and G work against each other and neither should win. If D's loss stays near 0, G learns no more."),
         Panel(
@@ -118,7 +116,7 @@ _BAND = (
     "What to look for: after a lively start, curves that stay within a band. Losses do not measure how "
     "good the pictures are, so look at the pictures too."
 )
-FOOTERS: dict[Kind, str] = {
+FOOTERS: dict[LossKind, str] = {
     "gan": _BAND,
     "scores": _BAND,
     "wasserstein": (
@@ -131,21 +129,6 @@ FOOTERS: dict[Kind, str] = {
         "Losses do not measure how good the pictures are, so look at the pictures too."
     ),
 }
-
-# Here and not in ms_gan.objectives, which needs MindSpore.
-_KINDS: dict[str, Kind] = {
-    "non_saturating": "gan",
-    "minimax": "gan",
-    "hinge": "scores",
-    "least_squares": "scores",
-    "wasserstein": "wasserstein",
-    "relativistic": "pairs",
-}
-
-
-def kind_of(loss: str) -> Kind:
-    """Return which of `PANELS` go with a loss: what D's numbers mean depends on it."""
-    return _KINDS[loss]
 
 
 @dataclass(frozen=True)

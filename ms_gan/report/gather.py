@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ms_gan.config import Config, config_text, to_mapping
+from ms_gan.config.schema import LossKind
 from ms_gan.evaluation.cheap import CHEAP_MEASURES
-from ms_gan.pictures.panels import Kind, kind_of
 from ms_gan.report.evaluations import read_evaluations
 from ms_gan.report.health import Story
 from ms_gan.runs.folder import RunFolder
@@ -50,9 +50,9 @@ class Gathered:
         return _mapping(self.environment.get("data")).get("sha256")
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> LossKind:
         """What the numbers of D mean: which curves there are, and which rules speak."""
-        return kind_of(self.config.objective.loss)
+        return self.config.objective.kind
 
     @property
     def finished(self) -> bool:

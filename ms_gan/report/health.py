@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ms_gan.pictures.panels import Kind
+from ms_gan.config.schema import LossKind
 
 Level = Literal["good", "info", "look", "bad"]
 
@@ -28,7 +28,7 @@ class Story:
 
     records: Sequence[Mapping[str, float]]
     """The history, in the order of the steps."""
-    kind: Kind
+    kind: LossKind
     """What D's numbers mean: only those of `gan` are probabilities."""
     total_steps: int | None
     """Planned length; None where it is given in minutes."""

@@ -3,6 +3,7 @@
 import numpy as np
 from mindspore import Tensor
 
+from ms_gan.config.schema import LOSS_KINDS
 from ms_gan.objectives import LOSSES, PAIRED_LOSSES
 
 
@@ -24,11 +25,12 @@ def d_numbers(loss: str, record: tuple[Tensor, ...]) -> dict[str, float]:
         nothing: ``d_accuracy`` is the share of pairs whose real image has the higher score.
     """
     value, penalty, real, fake = (part.asnumpy().astype(np.float64) for part in record)
-    boundary = 0.5 if loss == "least_squares" else 0.0
-    accuracy = 0.5 * ((real > boundary).mean() + (fake < boundary).mean())
     if loss in PAIRED_LOSSES:
         accuracy = (real > fake).mean()
-    elif LOSSES[loss].probability:
+    else:
+        boundary = LOSSES[loss].boundary
+        accuracy = 0.5 * ((real > boundary).mean() + (fake < boundary).mean())
+    if LOSS_KINDS[loss] == "gan":
         real, fake = _sigmoid(real), _sigmoid(fake)
     numbers = {"d_loss": value, "d_real": real.mean(), "d_fake": fake.mean(), "d_accuracy": accuracy}
     return {name: float(number) for name, number in (numbers | {"penalty": penalty}).items()}

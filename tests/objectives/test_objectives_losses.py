@@ -7,7 +7,8 @@ from mindspore import Tensor
 
 from ms_gan.commands.lines import describe_record, reading_of
 from ms_gan.config import load_config
-from ms_gan.objectives import LOSSES
+from ms_gan.config.schema import LOSS_KINDS
+from ms_gan.objectives import LOSSES, PAIRED_LOSSES
 from ms_gan.training.plan import make_plan
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
@@ -45,6 +46,8 @@ LOGITS = np.float32([[-120], [-30], [-3.3], [-1.5], [-0.4], [0], [0.2], [0.7], [
 
 def test_every_loss_has_its_formula():
     assert {name for name, _ in FORMULAS} == set(LOSSES)
+    paired = {name for name, kind in LOSS_KINDS.items() if kind == "pairs"}
+    assert (set(LOSSES), set(PAIRED_LOSSES)) == (set(LOSS_KINDS) - paired, paired)
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
@@ -144,4 +147,4 @@ def test_line_tells_an_accuracy_where_scores_have_a_zero(loss, told):
 
 
 def test_what_the_sigmoid_makes_probabilities_of():
-    assert [name for name, loss in LOSSES.items() if loss.probability] == ["non_saturating", "minimax"]
+    assert [name for name, kind in LOSS_KINDS.items() if kind == "gan"] == ["non_saturating", "minimax"]

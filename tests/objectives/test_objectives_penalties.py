@@ -1,5 +1,7 @@
 """Gradient penalties: values on critics whose gradient is known, gradients against central differences in float64."""
 
+import typing
+
 import float64_layers as exact
 import mindspore as ms
 import numpy as np
@@ -8,6 +10,7 @@ from conftest import slow
 from mindspore import Tensor
 from penalty_cases import CRITICS, build_critic, exact_critic, inputs_for, penalty_gradient
 
+from ms_gan.config.schema import Penalty
 from ms_gan.networks import ImageShape
 from ms_gan.objectives import PENALTIES, noise_shape
 
@@ -85,6 +88,7 @@ def test_points_lie_between_real_and_fake_by_the_noise_of_the_image():
 
 def test_noise_is_one_number_an_image_and_for_dragan_one_a_pixel():
     batch = (4, 3, 5, 5)
+    assert {"none", *PENALTIES} == set(typing.get_args(Penalty))
     assert {name: noise_shape(name, batch) for name in PENALTIES} == {
         name: batch if name == "dragan" else (4, 1, 1, 1) for name in PENALTIES
     }
