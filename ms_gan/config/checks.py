@@ -107,7 +107,8 @@ def idle_settings(config: Config) -> dict[str, str]:
         idle["max_rollbacks"] = "on_nan"
     # With saving.best this is refused in another line.
     if config.evaluation.every is None and config.saving.best is None:
-        idle |= dict.fromkeys(("evaluation.measures", "evaluation.images"), "evaluation.every")
+        # Not evaluation.images: a resume may begin to measure, but cannot change with how many.
+        idle["evaluation.measures"] = "evaluation.every"
     for role in ("generator_optimizer", "discriminator_optimizer"):
         section: OptimizerConfig = getattr(config, role)
         others = {"adam": ("decay",), "rmsprop": ("beta1", "beta2"), "sgd": ("beta1", "beta2", "decay")}
