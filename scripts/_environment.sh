@@ -94,10 +94,10 @@ use_as_it_is() {
 
 # Installs those requirements of a file whose modules are missing.
 add_missing() {
-  local listed missing=()
+  local listed line missing=()
   listed="$("$python" "$root/ms_gan/device/requirements.py" ${test_tools:+--tests} "$1")" || exit $?
   [[ -n "$listed" ]] || return 0
-  mapfile -t missing <<<"$listed"
+  while IFS= read -r line; do missing+=("$line"); done <<<"$listed"
   say "installing what is missing there: ${missing[*]}"
   "$python" -m pip --version >/dev/null 2>&1 ||
     refuse "$python has no pip; run: $python -m ensurepip (or: uv pip install --python $python -r $1)"

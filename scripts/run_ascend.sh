@@ -85,8 +85,9 @@ find_cann() {
 candidates_in() {
   local folder="$1" versioned
   candidates+=("$folder/cann/set_env.sh")
-  mapfile -t versioned < <(printf '%s\n' "$folder"/cann-*/set_env.sh | sort -rV)
-  candidates+=("${versioned[@]}")
+  while IFS= read -r versioned; do
+    candidates+=("$versioned")
+  done < <(printf '%s\n' "$folder"/cann-*/set_env.sh | sort -rV)
   candidates+=("$folder/ascend-toolkit/set_env.sh" "$folder/ascend-toolkit/latest/set_env.sh")
   candidates+=("$folder/latest/set_env.sh" "$folder/nnae/set_env.sh")
 }

@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from ms_gan.doctor import run_doctor
 
         return run_doctor()
+    if os.name != "posix":
+        # Locks, limits of memory and masks of signals; what imports them would end in a traceback.
+        return _fail(f"needs Linux, and this is {sys.platform}; on Windows install and run it in WSL", 2)
     guard_interrupts()
     try:
         _refuse_empty(words)

@@ -21,7 +21,13 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run_interpolate)
     parser.add_argument("source", metavar="RUN_OR_CKPT", help="run folder (newest checkpoint), or a Generator*.ckpt")
     parser.add_argument("--seeds", type=int, nargs="+", default=(1, 2, 3, 4), metavar="S", help="stations (1 2 3 4)")
-    parser.add_argument("--frames", type=int, default=10, metavar="N", help="pictures from one to the next (10)")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=10,
+        metavar="N",
+        help="pictures from one to the next (10); 1,000 in all are the most",
+    )
     parser.add_argument("--class", dest="class_name", metavar="CLASS", help=f"keep to this class, {_HOW_TO_ASK}")
     parser.add_argument("--out", default="interpolation.png", metavar="PATH", help="FILE.png or FILE.gif")
     parser.add_argument("--config", metavar="NAME", help="recipe of a checkpoint outside a run folder")

@@ -81,6 +81,15 @@ def test_without_mindspore_one_line_tells_what_to_do(run_child, words):
     assert result.stderr.count("\n") == 1
 
 
+def test_elsewhere_than_on_unix_one_line_tells_what_to_do(command, monkeypatch):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("os.name", "nt")
+        elsewhere.setattr("sys.platform", "win32")
+        result = command("train", "--config", "mlp")
+    assert result.status == 2
+    assert result.stderr == "ms-gan: needs Linux, and this is win32; on Windows install and run it in WSL\n"
+
+
 @pytest.mark.parametrize(("name", "total"), [("mlp", "2,043,537"), ("dense", "2,158,609")])
 def test_summary_counts_the_parameters_of_the_sources(command, name, total):
     result = command("summary", name)
