@@ -111,6 +111,21 @@ def test_draws_follow_from_seed_and_index_and_lie_where_they_should():
     assert draw_augmentation((), 1.0, 1, 0, 4, SIZE) == ()
 
 
+def test_holes_are_rectangles_and_no_draw_tells_another():
+    drawn = draw_augmentation(KINDS, 1.0, 1, 0, 4000, SIZE)
+    place, holes = np.arange(SIZE), 1 - drawn[5][:, 0]
+    rows, columns = holes.max(axis=2), holes.max(axis=1)
+    np.testing.assert_array_equal(holes, rows[:, :, None] * columns[:, None, :])
+    for edge in (rows, columns):
+        assert (np.abs(np.diff(edge, axis=1, prepend=0, append=0)).sum(axis=1) == 2).all()  # without a gap
+        assert edge.sum(axis=1).max() == SIZE / 2
+    centres = [edge @ place / edge.sum(axis=1) for edge in (rows, columns)]
+    way = place[:, None] - place
+    shifts = [(m[:, 0] * way).sum(axis=(1, 2)) / m.sum(axis=(1, 2, 3)) for m in drawn[3:5]]
+    correlations = np.corrcoef([*(numbers.ravel() for numbers in drawn[:3]), *shifts, *centres])
+    assert np.abs(correlations - np.eye(7)).max() < 0.07
+
+
 @pytest.mark.parametrize("kinds", [(kind,) for kind in KINDS] + [KINDS])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_share_is_changed_as_without_and_the_others_not_at_all(kinds, channels):
