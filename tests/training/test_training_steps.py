@@ -246,6 +246,39 @@ def test_draws_of_two_steps(drawn, settings, batches, g_latents):
         assert not np.array_equal(own, last)
 
 
+@pytest.mark.parametrize("fresh", ["true", "false"])
+def test_g_is_asked_for_what_the_last_d_step_is_told(fresh):
+    blocks = ("conditional=true", "augmentation=[translation,cutout]", "objective.loss=relativistic")
+    several = ("updates.d_steps=2", "latent.shared=false", f"updates.fresh_batch={fresh}", "mode=pynative")
+    widths = ("generator.options.widths=[8,8]", "discriminator.options.widths=[8]")
+    config = small_config("mlp", "batch_size=8", *blocks, *several, *widths, steps=2)
+    run, seen = SmallRun(config, digits_for("mlp", 80)), {"d_step": [], "g_step": []}
+
+    def spying(name, step):
+        def spy(*inputs):
+            seen[name].append([tensor.asnumpy() for tensor in inputs])
+            return step(*inputs)
+
+        return spy
+
+    run.steps = dataclasses.replace(run.steps, **{name: spying(name, getattr(run.steps, name)) for name in seen})
+    run.train()
+    assert [len(inputs) for inputs in seen.values()] == [4, 2]
+    for step, (latents, real, *drawn) in enumerate(seen["g_step"]):
+        before, last = seen["d_step"][2 * step : 2 * step + 2]
+        assert np.array_equal(last[0], run.stream.batch(2 * step + 1 if fresh == "true" else step))
+        # The images, the matrices and the mask of augmentation, and what tells the classes.
+        given, to_d = [real, *drawn], [last[0], *last[3:]]
+        assert len(given) == 5
+        assert all(np.array_equal(one, other) for one, other in zip(given, to_d, strict=True))
+        assert not np.array_equal(drawn[0], before[3])
+        told = drawn[-1][:, 1:]
+        assert np.array_equal(told, before[-1][:, 1:]) == (fresh == "false")
+        for asked in (latents, last[1]):
+            np.testing.assert_array_equal(asked[:, 100:], 10 * told)
+        np.testing.assert_array_equal(latents[:, :100], streams.g_latents(1, step, 8, 100))
+
+
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
 @pytest.mark.parametrize("recipe", ["mlp", slow("dcgan")])
 def test_shared_latents_give_what_both_updates_give_apart_with_one_forward_pass_of_g(recipe, mode):
