@@ -40,6 +40,12 @@ def sizes(network):
         ("dcgan", (387_393, 832), (314_465, 704)),
         ("wgan", (877_571, 4_544), (670_401, 0)),
         ("wgan_gp", (877_571, 4_544), (670_401, 0)),
+        # By hand: D a logit for each of ten digits; G 28,160 + 802,816 + 18,432 + 289, and 2 (256 + 3,136 + 32).
+        ("best_mnist", (856_545, 6_848), (803_840 + 524_800 + 5_643, 0)),
+        ("conditional_mnist", (856_545, 6_848), (401_920 + 131_328 + 2_827, 0)),
+        # G 76,800 + 331,776 + 165,888 + 41,472 + 1,299, and 2 (192 + 192 + 96 + 48); D's blocks with 3 vectors each.
+        ("sngan_horses", (618_291, 1_056), (6_696 + 43_920 + 175_392 + 1_537, 3 * (24 + 48 + 96) + 1)),
+        ("r3gan_horses", (618_291, 1_056), (2_352 + 73_824 + 1_573_120 + 257, 0)),
     ],
 )
 def test_parameters_are_as_many_as_published(recipe, generator, discriminator):
