@@ -14,7 +14,7 @@ from conftest import slow
 from mindspore import Tensor
 from small_runs import SmallRun, digits_for, small_config
 
-from ms_gan.data.stream import fixed_latents
+from ms_gan.data.classes import drawing_latents
 from ms_gan.evaluation.sliced_wasserstein import sliced_wasserstein
 
 pytestmark = pytest.mark.usefixtures("mindspore_cpu")
@@ -26,7 +26,7 @@ def scaled(images):
 
 def distance(run, real):
     generator = run.players.generator.set_train(False)
-    drawn = generator(Tensor(fixed_latents(2323, 500, 100))).asnumpy()
+    drawn = generator(Tensor(drawing_latents(run.config, 2323, 500))).asnumpy()
     generator.set_train()
     return sliced_wasserstein(drawn, real)
 
@@ -39,6 +39,10 @@ def distance(run, real):
         slow("dcgan", 16, 1.4),
         slow("wgan", 256, 1.2),
         slow("wgan_gp", 16, 1.5),
+        slow("best_mnist", 32, 1.8),
+        slow("conditional_mnist", 32, 1.8),
+        slow("sngan_horses", 16, 1.4),
+        slow("r3gan_horses", 16, 2.0),
     ],
 )
 def test_200_steps_learn(recipe, batch_size, factor):
