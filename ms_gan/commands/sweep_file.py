@@ -10,7 +10,8 @@ from typing import Any
 from ms_gan.commands.evaluation_source import FEWEST, MOST
 from ms_gan.config import Config, build_config, load_config, to_mapping
 from ms_gan.config.build import flatten
-from ms_gan.config.checks import check_effect
+from ms_gan.config.checks import check_effect, idle_settings
+from ms_gan.config.difference import differences
 from ms_gan.config.load import find_base, read_yaml
 from ms_gan.errors import UserError
 from ms_gan.evaluation.extractors import AUTO, CHOICES
@@ -55,12 +56,17 @@ def read_sweep(path: Path, overrides: Mapping[str, Any]) -> Sweep:
     values = read_yaml(path)
     sweep = _sweep(path, values, lambda where, entry: _config(path, where, values, entry, overrides))
     for one, other in itertools.combinations(sweep.runs, 2):
-        if sweep.runs[one] == sweep.runs[other]:
+        if not _differ(sweep.runs[one], sweep.runs[other]):
             raise UserError(
                 f"{path}: {one} and {other} would be the same run: settings of the command line are for all runs, over "
                 "those of the file; change one, or leave it out"
             )
     return sweep
+
+
+def _differ(one: Config, other: Config) -> bool:
+    """Tell whether two runs differ in a setting that has an effect in one of them."""
+    return bool(differences(one, other, idle_settings(one).keys() & idle_settings(other).keys()))
 
 
 def write_kept(path: Path, sweep: Sweep) -> None:

@@ -105,8 +105,15 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise _wrong_type(dict, value, where)
-        return dict(value)
+        return {key: _plain(entry) for key, entry in value.items()}
     return _scalar(hint, value, where)
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers and arrays as Python's own, which can be written as YAML."""
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _scalar(hint: type, value: Any, where: str) -> Any:

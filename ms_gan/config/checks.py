@@ -9,6 +9,8 @@ from ms_gan.errors import UserError
 # Far beyond any GAN; a layer between two such lengths is 1 GB of weights, and Adam keeps it three times.
 _WIDEST = 16_384
 
+_NO_PENALTY = ("objective.penalty_weight", 0)
+
 
 def show(value: Any) -> str:
     """Return a value on one line, at most 60 characters of it."""
@@ -80,7 +82,7 @@ def check_effect(config: Config, given: Mapping[str, Any]) -> None:
 
     Apart from :func:`check`, so that a run of before such a check can still be read. `given` are the dotted keys, with
     their values, that were written for this configuration: of :func:`idle_settings` only these are refused, since the
-    others are inherited from a base or a default. Nothing is asked for by a 0, none or an empty list.
+    others are inherited from a base or a default. Nothing is asked for by none, an empty list or a penalty of weight 0.
     """
     if config.augmentation_share < 1 and not config.augmentation:
         raise UserError("config augmentation_share: goes with an augmentation, and augmentation is empty; set it to 1")
@@ -89,7 +91,8 @@ def check_effect(config: Config, given: Mapping[str, Any]) -> None:
         if section.momentum and section.name == "adam":
             raise UserError(f"config {role}.momentum: adam takes beta1 instead; set it to 0, or name: rmsprop or sgd")
     idle = idle_settings(config)
-    for key in [key for key, value in given.items() if key in idle and (value or value is False)]:
+    nothing = [key for key, value in given.items() if value in (None, [], ()) or (key, value) == _NO_PENALTY]
+    for key in [key for key in given if key in idle and key not in nothing]:
         cause = _lookup(config, idle[key])
         told = "null" if cause is None else show(list(cause)) if isinstance(cause, tuple) else cause
         raise UserError(f"config {key}: changes nothing, since {idle[key]} is {told}; leave it out, or change that too")

@@ -1,5 +1,6 @@
 """Networks by name: a new family is one short module whose classes carry these decorators."""
 
+import contextlib
 import functools
 import inspect
 import math
@@ -173,10 +174,10 @@ def _find(table: dict[str, type[nn.Cell]], role: str, name: str) -> type[nn.Cell
 
 def _build(cls: Callable[..., nn.Cell], role: str, options: Mapping[str, Any], *arguments: Any) -> nn.Cell:
     known = _options(cls, len(arguments))
-    for key, value in options.items():
+    for key in options:
         if key not in known:
             raise UserError(unknown_name(f"{role} option", key, known))
-        _check_option(f"{role} option {key}", value, known[key])
+    options = {key: _checked(f"{role} option {key}", value, known[key]) for key, value in options.items()}
     try:
         network = cls(*arguments, **options)
     except (TypeError, ValueError) as error:
@@ -193,9 +194,13 @@ def _is_supported(annotation: Any) -> bool:
     return annotation in _SCALARS or (typing.get_origin(annotation) is tuple and entries == {int})
 
 
-def _check_option(where: str, value: Any, parameter: inspect.Parameter) -> None:
-    """Refuse what the annotation does not allow: see :func:`generator`."""
+def _checked(where: str, value: Any, parameter: inspect.Parameter) -> Any:
+    """Return an option's value, or refuse what its annotation does not allow: see :func:`generator`."""
     kind, default = parameter.annotation, parameter.default
+    if kind in (float, UnitInterval) and isinstance(value, str):
+        # YAML 1.1 reads 1e-4 as text, and people write it.
+        with contextlib.suppress(ValueError):
+            value = float(value)
     if kind in _SCALARS:
         wanted = _SCALARS[kind] if kind is bool else f"{_SCALARS[kind]}, such as {default}"
         fits = _is_scalar(kind, value)
@@ -207,6 +212,7 @@ def _check_option(where: str, value: Any, parameter: inspect.Parameter) -> None:
         fits = fits and all(type(entry) is int and entry > 0 for entry in value)
     if not fits:
         raise UserError(f"{where}: expected {wanted}, got {value!r}")
+    return value
 
 
 def _is_scalar(kind: Any, value: Any) -> bool:

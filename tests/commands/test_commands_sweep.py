@@ -161,6 +161,10 @@ def test_one_that_diverges_does_not_stop_the_others(as_swept, digits_folder, tmp
         ({"evaluate": 50, "extractor": "inception"}, "extractor: unknown name 'inception'; known: auto, cnn, turns"),
         ({"extractor": "turns"}, "extractor: goes with evaluate"),
         ({"runs": [{"name": "a"}, {"name": "b"}]}, "a and b would be the same run"),
+        (
+            {"runs": [{"name": "a"}, {"name": "b", "set": {"objective.penalty_weight": 0}}]},
+            "a and b would be the same run",
+        ),
         ({"evaluate": 3}, "evaluate: 3 is no number"),
         ({"set": [1]}, "set: expected keys and values"),
         ({"repeat": 3}, "unknown name 'repeat'"),

@@ -2,11 +2,14 @@ import dataclasses
 import math
 import re
 
+import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ms_gan.config import Config, build_config, load_config, recipe_names, to_mapping
+from ms_gan.config.load import config_text
 from ms_gan.errors import UserError
 
 _TEXTS = st.text(max_size=8) | st.sampled_from(["1e-4", "nan", "9" * 5000])
@@ -141,3 +144,10 @@ def test_numbers_as_people_write_them():
     config = build_config({"generator_optimizer": {"lr": "1e-4"}, "steps": "1e3", "batch_size": 16.0})
     assert (config.generator_optimizer.lr, config.steps, config.batch_size) == (1e-4, 1000, 16)
     assert type(config.steps) is type(config.batch_size) is int
+
+
+def test_numbers_of_numpy_are_kept_as_pythons():
+    options = {"slope": np.float64(0.5), "widths": [np.int64(4), 5]}
+    config = build_config({"discriminator": {"name": "wgan", "options": options}})
+    assert build_config(yaml.safe_load(config_text(config))) == config
+    assert config.discriminator.options == {"slope": 0.5, "widths": [4, 5]}

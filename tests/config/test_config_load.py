@@ -217,6 +217,7 @@ def test_the_data_folder_is_found_from_everywhere(tmp_path, monkeypatch, home):
         (["objective={penalty_weight: 1}"], "config objective.penalty_weight: changes nothing"),
         (["generator_optimizer.lr_steps=9"], "config generator_optimizer.lr_steps: .*schedule is constant"),
         (["discriminator_optimizer.lr_end=0.1"], "config discriminator_optimizer.lr_end: .*schedule is constant"),
+        (["generator_optimizer.lr_end=0"], "config generator_optimizer.lr_end: .*schedule is constant"),
         (
             ["generator_optimizer.schedule=cosine", "generator_optimizer.lr_drops=2"],
             "config generator_optimizer.lr_drops: changes nothing, since generator_optimizer.schedule is cosine",
@@ -253,6 +254,7 @@ def test_a_setting_without_effect_is_refused_but_not_in_a_run_of_before(tmp_path
         ["generator_optimizer={name: rmsprop, decay: 0.9}", "discriminator_optimizer={beta1: 0.9, beta2: 0.9}"],
         ["max_rollbacks=5", "on_nan=rollback"],
         ["evaluation.images=99"],
+        ["evaluation.measures=[]"],
         ["evaluation={every: 9, images: 99, measures: [sliced_wasserstein]}"],
         ["updates={d_steps: 2, fresh_batch: false}"],
         ["data.prefer_classes=[7]"],

@@ -234,7 +234,7 @@ def test_wrong_options_are_refused_in_one_line(name, options, told):
     [
         (bool, False, [True], [1, "yes"], "true or false"),
         (int, 3, [4, -1], [True, 4.0, "4", None], "a whole number, such as 3"),
-        (float, 1.0, [2, -0.5], [True, "2", float("nan"), float("inf")], "a number, such as 1.0"),
+        (float, 1.0, [2, -0.5], [True, "x", float("nan"), float("inf")], "a number, such as 1.0"),
         (registry.UnitInterval, 0.5, [0, 1.0], [1.5], "a number from 0 to 1, such as 0.5"),
         ("str", "x", ["relu"], [1, ["x"]], "text, such as x"),
         (tuple[int, int], (1, 2), [[3, 4]], [[3], [0, 1]], "2 whole numbers from 1, such as [1, 2]"),
@@ -254,6 +254,13 @@ def test_options_of_a_network_of_ones_own(monkeypatch, annotation, default, good
         with pytest.raises(UserError) as caught:
             build_generator("own", 10, GREY, {"option": value})
         assert str(caught.value) == f"generator option option: expected {wanted}, got {value!r}"
+
+
+def test_a_number_that_yaml_takes_for_text_is_a_number():
+    critic = build_discriminator("wgan", COLOUR, {"widths": [4, 5], "slope": "5e-1"})
+    assert [layer.slope for layer in critic.layers if hasattr(layer, "slope")] == [0.5, 0.5]
+    with pytest.raises(UserError, match=r"expected a number from 0 to 1, such as 0\.2, got nan"):
+        build_discriminator("wgan", COLOUR, {"slope": "nan"})
 
 
 def _other_kind(image, option: int | None = None): ...
