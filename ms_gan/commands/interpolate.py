@@ -15,7 +15,7 @@ from ms_gan.pictures.grid import ABOUT, tile
 
 _SECONDS_PER_FRAME = 0.1
 _LARGEST_SCALE = 10  # of a pixel in the animation
-_MOST = 1000  # pictures of a walk; as an animation, enlarged, they take a gigabyte of memory
+_MOST = 1000  # pictures of a walk; as an animation of up to 600 pixels in colour they take a gigabyte
 
 
 def spherical(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
