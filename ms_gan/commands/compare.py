@@ -122,8 +122,6 @@ def _check(steps: int, repeats: int, stock: bool, stock_steps: int | None) -> No
 def _check_stock(config: Config) -> None:
     """Raise UserError for what the stock script does not have."""
     used = {
-        "conditional": config.conditional,
-        "ema.decay": bool(config.ema.decay),
         "augmentation": bool(config.augmentation),
         "objective.penalty_every": config.objective.penalty_every > 1,
         "updates.accumulate": config.updates.accumulate > 1,
@@ -131,7 +129,6 @@ def _check_stock(config: Config) -> None:
         "precision: fp16": config.precision == "fp16",
         "lr_warmup": config.generator_optimizer.lr_warmup + config.discriminator_optimizer.lr_warmup > 0,
         "clip_norm": (config.generator_optimizer.clip_norm or config.discriminator_optimizer.clip_norm) is not None,
-        f"objective.loss: {config.objective.loss}": config.objective.kind == "pairs",
     }
     lacking = [name for name, there in used.items() if there]
     if lacking:

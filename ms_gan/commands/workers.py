@@ -23,6 +23,7 @@ from ms_gan.commands.resume import merge_resumed, stored_config
 from ms_gan.commands.signals import noted_signals
 from ms_gan.commands.worker import ENDINGS, NODE_VARIABLE, JobForWorkers
 from ms_gan.config import Config, to_mapping
+from ms_gan.data.configured import check_class_names
 from ms_gan.device import choose_device
 from ms_gan.device.choice import ID_VARIABLES
 from ms_gan.device.settings import with_package
@@ -65,6 +66,7 @@ def train_on_workers(config: Config, launch: Launch, options: dict[str, Any]) ->
     launch.check()
     check_split(config, launch.worker_num)
     check_measures(config)
+    check_class_names(config)
     device = _agreed_device(options)
     run = RunFolder.new(config.recipe, options.get("out"))
     chosen = options | device | {"out": str(run.path)}

@@ -10,7 +10,7 @@ from ms_gan.config import OptimizerConfig
 from ms_gan.errors import UserError
 
 # MindSpore's Adam refuses a beta1 of 0; this much of an old moment is below float32's rounding.
-_NO_MEMORY = 1e-30
+NO_MEMORY = 1e-30
 # A schedule is a table; of more updates it would take gigabytes and minutes.
 _LONGEST_TABLE = 10_000_000
 # As PyTorch has it.
@@ -122,7 +122,7 @@ def build_optimizer(role: str, parameters: list[Parameter], config: OptimizerCon
             )
         rate = TableSchedule([rate_at(config, update, updates_per_step) for update in range(changing + 1)])
     if config.name == "adam":
-        optimizer = nn.Adam(parameters, rate, beta1=max(config.beta1, _NO_MEMORY), beta2=config.beta2)
+        optimizer = nn.Adam(parameters, rate, beta1=max(config.beta1, NO_MEMORY), beta2=config.beta2)
     elif config.name == "rmsprop":
         optimizer = RMSProp(parameters, rate, config.decay, config.momentum)
     else:

@@ -68,26 +68,36 @@ def test_a_child_finds_this_package_and_not_what_its_folder_holds():
     assert with_package({"PYTHONPATH": "/x"})["PYTHONPATH"] == f"{ROOT}:/x"
 
 
-@pytest.mark.parametrize("recipe", ["mlp", "dense", "dcgan", "wgan"])
-def test_the_usual_script_has_mindspores_own_layers_and_our_parameters(mindspore_cpu, monkeypatch, recipe):
+@pytest.mark.parametrize(
+    ("recipe", "convolutional"),
+    [
+        ("mlp", (False, False)),
+        ("dense", (False, False)),
+        ("dcgan", (True, True)),
+        ("wgan", (True, True)),
+        ("best_mnist", (True, False)),
+        ("sngan_horses", (True, True)),
+    ],
+)
+def test_the_usual_script_has_mindspores_own_layers_and_our_parameters(
+    mindspore_cpu, monkeypatch, recipe, convolutional
+):
     import ms_gan.networks
     from ms_gan.commands.stock import make_networks
-    from ms_gan.networks import ImageShape, batch_last, build_discriminator, build_generator
+    from ms_gan.networks import ImageShape, batch_last
+    from ms_gan.networks.configured import discriminator_of, generator_of
 
     config, shape = load_config(recipe, [], {}), ImageShape(1, 32)
-    ours = (
-        build_generator(config.generator.name, config.latent.size, shape, config.generator.options),
-        build_discriminator(config.discriminator.name, shape, config.discriminator.options),
-    )
+    ours = (generator_of(config, shape), discriminator_of(config, shape))
     # Put back afterwards: the script, which is a process of its own, puts it aside for good.
     monkeypatch.setattr(ms_gan.networks, "batch_last", batch_last)
     theirs = make_networks(config, shape)
     nn, own = mindspore_cpu.nn, set()
-    for one, other in zip(ours, theirs, strict=True):
+    for one, other, convolves in zip(ours, theirs, convolutional, strict=True):
         assert [(p.name, p.shape) for p in one.get_parameters()] == [(p.name, p.shape) for p in other.get_parameters()]
         own |= {type(cell).__module__ for _, cell in other.cells_and_names()}
         convolutions = [cell for _, cell in other.cells_and_names() if isinstance(cell, nn.Conv2d | nn.Conv2dTranspose)]
-        assert bool(convolutions) == (recipe in ("dcgan", "wgan"))
+        assert bool(convolutions) == convolves
     assert not {"ms_gan.networks.batch_last", "ms_gan.networks.products"} & own
 
 
@@ -105,6 +115,70 @@ def test_the_usual_scripts_pipeline_gives_scaled_images_and_latents(mindspore_cp
         assert (real.shape, latents.shape) == ((16, 1, 28, 28), (16, 100))
         assert (real.dtype, latents.dtype) == (np.float32, np.float32)
         assert (real.min(), real.max()) == (-1, 1)
+
+
+def test_the_usual_scripts_pipeline_tells_the_classes_and_asks_for_them(mindspore_cpu):
+    from small_runs import digits_for
+
+    from ms_gan.commands.stock import pipeline
+    from ms_gan.data.configured import fitted
+
+    images = digits_for("mlp", 40)
+    config, _ = fitted(load_config("best_mnist", ["batch_size=40"], {}), images)
+    real, latents, choice = (part.asnumpy() for part in next(pipeline(images, config)))
+    assert (latents.shape, choice.shape) == ((40, 110), (40, 11))
+    assert (choice[:, 0] == 1).all()
+    # Each image has its own class, and the latents ask for it; ten times as long as a one, as those of training.
+    label_of = {image.tobytes(): label for image, label in zip(images.images, images.labels, strict=True)}
+    pixels = np.rint(real * 127.5 + 127.5).astype(np.uint8)
+    expected = np.eye(10)[[label_of[image.tobytes()] for image in pixels]]
+    np.testing.assert_array_equal(choice[:, 1:], expected)
+    np.testing.assert_array_equal(latents[:, 100:], 10 * expected)
+
+
+def test_the_usual_script_plays_pairs_of_one_class_as_the_formula_says(mindspore_cpu, monkeypatch):
+    from small_runs import digits_for
+
+    import ms_gan.networks
+    from ms_gan.commands import stock
+    from ms_gan.data.configured import fitted
+    from ms_gan.networks import batch_last
+
+    made = []
+
+    def keep(*words, make_networks=stock.make_networks):
+        made.extend(make_networks(*words))
+        return tuple(made)
+
+    monkeypatch.setattr(ms_gan.networks, "batch_last", batch_last)
+    monkeypatch.setattr(stock, "make_networks", keep)
+    images = digits_for("mlp", 40)
+    small = ["batch_size=40", "generator.options.widths=[16]", "discriminator.options.widths=[16]"]
+    pairs = ["conditional=true", "objective.loss=relativistic", "ema.decay=0.5", "generator_optimizer.lr=1e-9"]
+    config, _ = fitted(load_config("mlp", [*small, *pairs, "discriminator_optimizer.lr=1e-9"], {}), images)
+    step = stock.make_step(config, images)
+    batch = next(stock.pipeline(images, config))
+    d_loss, g_loss = step(iter([batch]))
+    generator, discriminator = made
+    real, latents, choice = batch
+    margin = ((discriminator(real) - discriminator(generator(latents))) * choice).asnumpy().sum(axis=1)
+    assert d_loss == pytest.approx(np.log1p(np.exp(-margin)).mean(), rel=1e-4)
+    assert g_loss == pytest.approx(np.log1p(np.exp(margin)).mean(), rel=1e-4)
+
+
+def test_the_usual_scripts_average_follows_the_generator(mindspore_cpu):
+    from ms_gan.commands.stock import make_average
+
+    ms = mindspore_cpu
+    network = ms.nn.Dense(2, 3, weight_init="zeros")
+    means, follow = make_average(network, 0.75)
+    network.weight.set_data(ms.ops.ones((3, 2)))
+    follow_in_graph = ms.jit(follow)
+    follow_in_graph()
+    follow_in_graph()
+    # 1 - 0.75^2.
+    np.testing.assert_allclose(means[0].asnumpy(), np.full((3, 2), 0.4375), rtol=1e-6)
+    assert make_average(network, 0.0)[0] == ()
 
 
 def test_on_ascend_the_two_levels_of_graph_mode_are_columns(monkeypatch, tmp_path):

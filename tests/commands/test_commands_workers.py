@@ -182,6 +182,7 @@ def test_two_servers_of_one_worker_each(start, words, tmp_path):
         (("--workers", 2, "--master_port", 80), "give a free port from 1024 to 65535"),
         (("--node_rank", 1), "goes with --workers N"),
         (("--workers", 2, "--set", "objective.penalty=dragan"), "the deviation of the whole batch"),
+        (("--workers", 2, "--set", "data.class_names=[a,b]"), "data.class_names: goes with conditional: true"),
     ],
 )
 def test_what_cannot_be(command, words, tmp_path, more, line):
