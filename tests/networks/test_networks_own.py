@@ -7,13 +7,15 @@ from pathlib import Path
 
 import yaml
 
+from ms_gan.commands.sweep_file import read_sweep
 from ms_gan.config import read_config
 from ms_gan.networks import GENERATORS
 
 
 def test_the_example_of_the_docs_trains(command, digits_folder, tmp_path, monkeypatch):
     page = (Path(__file__).parents[2] / "docs" / "blocks.md").read_text()
-    module, recipe, line = re.findall(r"```(?:python|yaml|bash)\n(.*?)```", page.partition("## Your own")[2], re.DOTALL)
+    blocks = re.findall(r"```(?:python|yaml|bash)\n(.*?)```", page.partition("## Your own")[2], re.DOTALL)
+    module, recipe, line, sweep = blocks
     (tmp_path / "tiny.py").write_text(module)
     (tmp_path / "tiny.yaml").write_text(recipe)
     monkeypatch.setitem(GENERATORS, "tiny", None)
@@ -28,3 +30,8 @@ def test_the_example_of_the_docs_trains(command, digits_folder, tmp_path, monkey
     told = yaml.safe_load(recipe)
     assert (config.recipe, config.title, config.source) == (told["recipe"], told["title"], "")
     assert config.generator.options == {"width": 512}
+
+    Path("mine.yaml").write_text(recipe)
+    Path("sweep.yaml").write_text(sweep)
+    compared = read_sweep(Path("sweep.yaml"), {}).runs
+    assert {name: run.generator.name for name, run in compared.items()} == {"best-1": "infogan", "mine-1": "tiny"}
