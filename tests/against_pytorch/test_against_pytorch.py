@@ -169,7 +169,9 @@ def test_every_update_of_20_steps_is_pytorchs(recipe):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("recipe", "batch_size"), [("mlp", 64), ("dense", 32), ("dcgan", 64), ("wgan", 256), ("wgan_gp", 256)]
+    ("recipe", "batch_size"),
+    [("mlp", 64), ("dense", 32), ("dcgan", 64), ("wgan", 256), ("wgan_gp", 256)]
+    + [(recipe, 64) for recipe in ("best_mnist", "conditional_mnist", "sngan_horses", "r3gan_horses")],
 )
 def test_every_update_is_pytorchs_at_the_published_batch(recipe, batch_size):
     follow(recipe, run_of(recipe, batch_size), STEPS)

@@ -27,7 +27,7 @@ def test_graph_and_pynative_give_the_same_bits(recipe, steps):
     [
         ("sngan_horses", 2),
         # What is penalised is compiled in both modes, so that these compare a step with itself.
-        slow("conditional_mnist", 4),
+        slow("conditional_mnist", 30),
         slow("best_mnist", 30),
         slow("sngan_horses", 30),
         slow("r3gan_horses", 30),
