@@ -61,7 +61,7 @@ def test_the_usual_script_says_what_it_does_not_have(tmp_path):
     from ms_gan.commands.compare import compare
 
     config = small_config("mlp", *BLOCKS)
-    with pytest.raises(UserError, match="no augmentation, objective.penalty_every, lr_warmup, clip_norm; leave"):
+    with pytest.raises(UserError, match=r"no augmentation, objective.penalty_every, lr_warmup, clip_norm; leave"):
         compare(config, steps=20, stock=True, out=tmp_path / "c", device="cpu")
 
 
