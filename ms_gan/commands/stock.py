@@ -93,8 +93,9 @@ class _Pictures:
 
     def __init__(self, images: ImageSet, config: Config):
         self.images = images.images
-        known = config.conditional
-        self.numbers = numbers_of(images, config.class_names) if known else np.zeros(len(images.images), np.int64)
+        self.numbers = np.zeros(len(self.images), np.int64)
+        if config.conditional:
+            self.numbers = numbers_of(images, config.class_names)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return self.images[index], self.numbers[index]
