@@ -54,9 +54,12 @@ def audit(
     """
     settings = [*_SETTINGS, *settings]
     configs = [scheduled_over(load_config(recipe, settings), _STEPS) for recipe in recipes or recipe_names()]
-    folder = result_folder("audit", configs[0].recipe if len(configs) == 1 else "recipes", out)
-    steps = {}
-    with tempfile.TemporaryDirectory(prefix="ms_gan-audit-") as temporary:
+    name = configs[0].recipe if len(configs) == 1 else "recipes"
+    with (
+        result_folder("audit", name, out) as folder,
+        tempfile.TemporaryDirectory(prefix="ms_gan-audit-") as temporary,
+    ):
+        steps = {}
         for number, config in enumerate(configs):
             announce(f"{config.recipe}: compiling its steps ...")
             graphs = Path(temporary) / str(number)
@@ -65,13 +68,13 @@ def audit(
             write_atomically(recipe, config_text(config))
             for step, graph in graphs_of_steps(recipe, graphs, "native").items():
                 steps[f"{config.recipe} {step}"] = operators_of(graph)
-    operators = sorted(set().union(*steps.values()))
-    # For the docstrings alone: nothing is computed in this process.
-    activate(choose_device("cpu", announce=lambda line: None))
-    result = judge(steps, kernels_for(operators), documented_platforms(operators))
-    result = {"machine": describe_machine(), **result}
-    write_atomically(folder / "audit.json", json.dumps(result, indent=2) + "\n")
-    write_atomically(folder / "audit.md", audit_table(result) + "\n")
+        operators = sorted(set().union(*steps.values()))
+        # For the docstrings alone: nothing is computed in this process.
+        activate(choose_device("cpu", announce=lambda line: None))
+        result = judge(steps, kernels_for(operators), documented_platforms(operators))
+        result = {"machine": describe_machine(), **result}
+        write_atomically(folder / "audit.json", json.dumps(result, indent=2) + "\n")
+        write_atomically(folder / "audit.md", audit_table(result) + "\n")
     announce("")
     announce(audit_table(result))
     return folder, not result["failures"]

@@ -85,11 +85,13 @@ def compare(
     if stock:
         _check_stock(config)
         _tell_what_stock_leaves_out(config, announce)
-    target = result_folder("compare", config.recipe, out)
-    choice = choose_device(device, require_ascend, announce=announce)
-    ways = ways_for(choice.target, stock)
-    trials: dict[str, list[Trial]] = {way.name: [] for way in ways}
-    with tempfile.TemporaryDirectory(prefix="ms_gan-compare-") as folder:
+    with (
+        result_folder("compare", config.recipe, out) as target,
+        tempfile.TemporaryDirectory(prefix="ms_gan-compare-") as folder,
+    ):
+        choice = choose_device(device, require_ascend, announce=announce)
+        ways = ways_for(choice.target, stock)
+        trials: dict[str, list[Trial]] = {way.name: [] for way in ways}
         recipe = Path(folder) / "config.yaml"
         write_atomically(recipe, config_text(config))
         for number in range(1, repeats + 1):
@@ -102,9 +104,9 @@ def compare(
                     trial = run_train(recipe, way, steps, out_of_run, choice.target)
                 trials[way.name].append(trial)
                 announce(f"run {number} of {repeats}, {way.title:10}  {_timing_text(trial)}")
-    result = make_result(config, choice, steps, ways, trials)
-    write_atomically(target / "compare.json", json.dumps(result, indent=2) + "\n")
-    draw(target / "compare.png", config, result)
+        result = make_result(config, choice, steps, ways, trials)
+        write_atomically(target / "compare.json", json.dumps(result, indent=2) + "\n")
+        draw(target / "compare.png", config, result)
     announce("")
     announce(compare_table(result))
     return target

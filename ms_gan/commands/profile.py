@@ -75,12 +75,12 @@ def profile(
     """
     if not 1 <= steps <= 10_000 or top < 1:
         raise UserError("profile: --steps must be from 1 to 10,000, and --top at least 1")
-    folder = result_folder("profile", config.recipe, out)
-    graph = dataclasses.replace(config, mode="graph")
-    ready = make_ready(graph, device=device, require_ascend=require_ascend, announce=announce)
-    parts = {name: _watch(update, steps) for name, update in _updates(ready).items()}
-    result = {"recipe": config.recipe, "updates": steps, "machine": describe_machine(), "parts": parts}
-    write_atomically(folder / "profile.json", json.dumps(result, indent=2) + "\n")
+    with result_folder("profile", config.recipe, out) as folder:
+        graph = dataclasses.replace(config, mode="graph")
+        ready = make_ready(graph, device=device, require_ascend=require_ascend, announce=announce)
+        parts = {name: _watch(update, steps) for name, update in _updates(ready).items()}
+        result = {"recipe": config.recipe, "updates": steps, "machine": describe_machine(), "parts": parts}
+        write_atomically(folder / "profile.json", json.dumps(result, indent=2) + "\n")
     for name, part in parts.items():
         announce("")
         announce(profile_table(name, part, top))

@@ -1,6 +1,7 @@
 """What MindSpore's profiler tells, as a table and as JSON, and nothing left behind."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -87,5 +88,25 @@ def test_profile_refuses(command, words, message):
 
 def test_results_of_the_same_second_have_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert result_folder("profile", "mlp", None) != result_folder("profile", "mlp", None)
-    assert result_folder("profile", "mlp", "mine") == result_folder("profile", "mlp", "mine")
+    with result_folder("profile", "mlp", None) as first, result_folder("profile", "mlp", None) as second:
+        assert first != second
+    with result_folder("profile", "mlp", "mine") as first, result_folder("profile", "mlp", "mine") as second:
+        assert first == second == Path("mine")
+
+
+@pytest.mark.parametrize("out", [None, "mine"])
+def test_work_that_fails_leaves_no_empty_folder(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError), result_folder("profile", "mlp", out) as folder:
+        raise UserError("no such data")
+    assert not folder.exists()
+
+
+def test_work_that_fails_takes_away_no_folder_of_the_user_and_no_file(tmp_path):
+    with pytest.raises(UserError), result_folder("profile", "mlp", tmp_path):
+        raise UserError("no such data")
+    assert tmp_path.exists()
+    (tmp_path / "profile.json").write_text("{}")
+    with pytest.raises(UserError), result_folder("profile", "mlp", tmp_path):
+        raise UserError("too late")
+    assert (tmp_path / "profile.json").read_text() == "{}"
