@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ms_gan import __version__
 from ms_gan.cli.interrupts import guard_interrupts
 from ms_gan.errors import Interrupted, TrainingDiverged, UserError, WorkerDied
 from ms_gan.streams import take_any_name
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Train generative adversarial networks with MindSpore, on Ascend NPUs or any CPU.",
         epilog="First run: ms-gan train --config mlp",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     training.add_commands(commands)
     measuring.add_commands(commands)

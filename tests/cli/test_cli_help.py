@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -95,3 +98,11 @@ def test_summary_counts_the_parameters_of_the_sources(command, name, total):
     result = command("summary", name)
     assert result.status == 0
     assert total in result.stdout
+
+
+def test_version_is_that_of_the_package(command):
+    result = command("--version")
+    assert result.status == 0
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    version = re.search(r'^version = "(.*)"$', project, re.MULTILINE)[1]
+    assert result.stdout == f"ms-gan {version}\n"
