@@ -10,6 +10,7 @@ from mindspore import Tensor, nn
 from ms_gan.errors import resizing
 from ms_gan.networks.kit import doubling, kit
 from ms_gan.networks.registry import ImageShape, UnitInterval, discriminator, generator
+from ms_gan.networks.spectral import gained
 
 
 def sizes_up_to(size: int) -> list[int]:
@@ -97,6 +98,8 @@ class DCGANDiscriminator(nn.Cell):
         Whether the last block has batch normalisation, as published.
     spectral : bool
         Whether all layers have spectral normalisation (Miyato et al. 2018) instead of batch normalisation.
+    gain : float
+        What the logits are multiplied with, above 0; more than 1 loosens the bound that `spectral` sets to D's slope.
     outputs : int
         Number of logits; more than 1 in a conditional run.
 
@@ -113,6 +116,7 @@ class DCGANDiscriminator(nn.Cell):
         slope: UnitInterval = 0.2,
         normalise_last: bool = False,
         spectral: bool = False,
+        gain: float = 1.0,
         outputs: int = 1,
     ):
         super().__init__()
@@ -132,7 +136,8 @@ class DCGANDiscriminator(nn.Cell):
             layers.append(k.LeakyReLU(slope))
             before, size = width, (size - 1) // 2 + 1
         dense = k.SpectralDense if spectral else k.Dense
-        self.layers = nn.SequentialCell([*layers, dense(before * size * size, outputs), k.ToLogits(outputs)])
+        last = dense(before * size * size, outputs)
+        self.layers = nn.SequentialCell([*layers, last, k.ToLogits(outputs), *gained(gain)])
 
     def construct(self, images: Tensor) -> Tensor:
         """Turn images (N, C, S, S) into logits (N, outputs)."""

@@ -9,6 +9,7 @@ from mindspore import Tensor, nn
 
 from ms_gan.networks.kit import doubling, kit
 from ms_gan.networks.registry import ImageShape, check_multiple, discriminator, generator
+from ms_gan.networks.spectral import gained
 
 # Kernel, stride and padding of the convolutions that halve the image.
 _HALVING = (4, 2, 1)
@@ -84,6 +85,8 @@ class InfoGANDiscriminator(nn.Cell):
         Channels after the first and the second convolution, features of the dense layer; the source has 64, 128, 1024.
     spectral : bool
         Whether all layers have spectral normalisation (Miyato et al. 2018).
+    gain : float
+        What the logits are multiplied with, above 0; more than 1 loosens the bound that `spectral` sets to D's slope.
     outputs : int
         Number of logits; more than 1 in a conditional run.
 
@@ -94,7 +97,12 @@ class InfoGANDiscriminator(nn.Cell):
     """
 
     def __init__(
-        self, image: ImageShape, widths: tuple[int, int, int] = (32, 64, 256), spectral: bool = False, outputs: int = 1
+        self,
+        image: ImageShape,
+        widths: tuple[int, int, int] = (32, 64, 256),
+        spectral: bool = False,
+        gain: float = 1.0,
+        outputs: int = 1,
     ):
         super().__init__()
         check_multiple(image, 4)
@@ -111,6 +119,7 @@ class InfoGANDiscriminator(nn.Cell):
             k.LeakyReLU(0.2),
             dense(features, outputs),
             k.ToLogits(outputs),
+            *gained(gain),
         )
 
     def construct(self, images: Tensor) -> Tensor:

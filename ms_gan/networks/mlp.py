@@ -6,7 +6,7 @@ from mindspore import Tensor, nn
 
 from ms_gan.networks.kit import kit
 from ms_gan.networks.registry import ImageShape, discriminator, generator
-from ms_gan.networks.spectral import SpectralDense
+from ms_gan.networks.spectral import SpectralDense, gained
 
 
 @generator("mlp")
@@ -54,12 +54,19 @@ class MLPDiscriminator(nn.Cell):
         Widths of the hidden layers.
     spectral : bool
         Whether all layers have spectral normalisation (Miyato et al. 2018).
+    gain : float
+        What the logits are multiplied with, above 0; more than 1 loosens the bound that `spectral` sets to D's slope.
     outputs : int
         Number of logits; more than 1 in a conditional run.
     """
 
     def __init__(
-        self, image: ImageShape, widths: tuple[int, ...] = (512, 256), spectral: bool = False, outputs: int = 1
+        self,
+        image: ImageShape,
+        widths: tuple[int, ...] = (512, 256),
+        spectral: bool = False,
+        gain: float = 1.0,
+        outputs: int = 1,
     ):
         super().__init__()
         dense = SpectralDense if spectral else nn.Dense
@@ -68,7 +75,7 @@ class MLPDiscriminator(nn.Cell):
         for width in widths:
             layers += [dense(previous, width), kit().LeakyReLU(0.2)]
             previous = width
-        self.layers = nn.SequentialCell([*layers, dense(previous, outputs)])
+        self.layers = nn.SequentialCell([*layers, dense(previous, outputs), *gained(gain)])
 
     def construct(self, images: Tensor) -> Tensor:
         """Turn images (N, C, S, S) into logits (N, outputs)."""

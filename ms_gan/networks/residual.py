@@ -11,6 +11,7 @@ from mindspore import Tensor, nn
 from ms_gan.errors import resizing
 from ms_gan.networks.kit import kit
 from ms_gan.networks.registry import ImageShape, discriminator, generator
+from ms_gan.networks.spectral import gained
 
 Kit = ModuleType | SimpleNamespace
 
@@ -132,6 +133,8 @@ class ResidualCritic(nn.Cell):
         Channels after each block; the last one holds for what follows.
     spectral : bool
         Whether all layers have spectral normalisation.
+    gain : float
+        What the logits are multiplied with, above 0; more than 1 loosens the bound that `spectral` sets to D's slope.
     outputs : int
         Number of logits; more than 1 in a conditional run.
 
@@ -142,7 +145,12 @@ class ResidualCritic(nn.Cell):
     """
 
     def __init__(
-        self, image: ImageShape, widths: tuple[int, ...] = (32, 64, 128), spectral: bool = False, outputs: int = 1
+        self,
+        image: ImageShape,
+        widths: tuple[int, ...] = (32, 64, 128),
+        spectral: bool = False,
+        gain: float = 1.0,
+        outputs: int = 1,
     ):
         super().__init__()
         k, count = kit(), _check(image)
@@ -153,9 +161,8 @@ class ResidualCritic(nn.Cell):
             layers.append(ResidualDown(k, before, after, size, spectral, bend=number > 0))
             before, size = after, size // 2
         dense = k.SpectralDense if spectral else k.Dense
-        self.layers = nn.SequentialCell(
-            [*layers, k.LeakyReLU(0.2), dense(before * size * size, outputs), k.ToLogits(outputs)]
-        )
+        last = dense(before * size * size, outputs)
+        self.layers = nn.SequentialCell([*layers, k.LeakyReLU(0.2), last, k.ToLogits(outputs), *gained(gain)])
 
     def construct(self, images: Tensor) -> Tensor:
         """Turn images (N, C, S, S) into logits (N, outputs)."""

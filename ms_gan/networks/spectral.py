@@ -56,6 +56,36 @@ class _Divide(nn.Cell):
         return (dout - outer * (dout * out).sum()) / largest, *constants
 
 
+class Gain(nn.Cell):
+    """Logits times a constant: the largest slope that spectral normalisation leaves a critic is multiplied by it.
+
+    Parameters
+    ----------
+    factor : float
+        The constant, above 0.
+
+    Raises
+    ------
+    ValueError
+        If it is 0 or less.
+    """
+
+    def __init__(self, factor: float):
+        super().__init__()
+        if factor <= 0:
+            raise ValueError(f"gain must be above 0, not {factor:g}")
+        self.factor = factor
+
+    def construct(self, logits: Tensor) -> Tensor:
+        """Multiply."""
+        return logits * self.factor
+
+
+def gained(gain: float) -> list[nn.Cell]:
+    """Return what a critic ends with for a gain: nothing if that is 1."""
+    return [] if gain == 1 else [Gain(gain)]
+
+
 class SpectralDense(nn.Dense):
     """A fully connected layer, (N, in) to (N, out), whose weight is divided by its largest singular value."""
 

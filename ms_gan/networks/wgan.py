@@ -4,6 +4,7 @@ from mindspore import Tensor, nn
 
 from ms_gan.networks.kit import kit
 from ms_gan.networks.registry import ImageShape, UnitInterval, check_multiple, discriminator, generator
+from ms_gan.networks.spectral import gained
 
 _KERNEL, _PADDING = 5, 2
 
@@ -80,6 +81,8 @@ class WGANCritic(nn.Cell):
         Slope of LeakyReLU below zero.
     spectral : bool
         Whether all layers have spectral normalisation (Miyato et al. 2018).
+    gain : float
+        What the logits are multiplied with, above 0; more than 1 loosens the bound that `spectral` sets to D's slope.
     outputs : int
         Number of logits; more than 1 in a conditional run.
     """
@@ -90,6 +93,7 @@ class WGANCritic(nn.Cell):
         widths: tuple[int, ...] = (32, 64, 128, 128),
         slope: UnitInterval = 0.2,
         spectral: bool = False,
+        gain: float = 1.0,
         outputs: int = 1,
     ):
         super().__init__()
@@ -101,7 +105,8 @@ class WGANCritic(nn.Cell):
             stride = 1 if number == len(widths) else 2
             layers += [conv(before, width, _KERNEL, stride, _PADDING, size), k.LeakyReLU(slope)]
             before, size = width, (size - 1) // stride + 1
-        self.layers = nn.SequentialCell([*layers, dense(before * size * size, outputs), k.ToLogits(outputs)])
+        last = dense(before * size * size, outputs)
+        self.layers = nn.SequentialCell([*layers, last, k.ToLogits(outputs), *gained(gain)])
 
     def construct(self, images: Tensor) -> Tensor:
         """Turn images (N, C, S, S) into scores (N, outputs)."""

@@ -50,7 +50,10 @@ def test_dry_run_trains_nothing_and_can_be_fed_back(command, run_child, tmp_path
     assert "Nothing was trained" in result.stdout
     assert list(tmp_path.iterdir()) == []
     assert yaml.safe_load(result.stdout)["seed"] == 3
-    assert "discriminator.options.widths=[512,256] discriminator.options.spectral=false\n" in result.stdout
+    assert (
+        "discriminator.options.widths=[512,256] discriminator.options.spectral=false discriminator.options.gain=1.0\n"
+        in result.stdout
+    )
     (tmp_path / "again.yaml").write_text(result.stdout)
     assert read_config(tmp_path / "again.yaml") == load_config("mlp", ["objective.clip=0.5"], {"steps": 7, "seed": 3})
     assert command("train", "--dry-run", "--config", "again.yaml").stdout == result.stdout

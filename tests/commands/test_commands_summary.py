@@ -25,7 +25,7 @@ import pytest
             [
                 "options, for --set: generator.options.widths=[32,64,128,128,64] generator.options.upsample=false\n",
                 "discriminator.options.slope=0.2 discriminator.options.normalise_last=false "
-                "discriminator.options.spectral=false\n",
+                "discriminator.options.spectral=false discriminator.options.gain=1.0\n",
                 "Conv2dTranspose                 64x7x7        32,768             0",
                 "Conv2d                        32x14x14",
             ],

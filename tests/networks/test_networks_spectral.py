@@ -10,6 +10,7 @@ from mindspore import Parameter, Tensor
 from small_runs import SmallRun, digits_for, small_config
 
 from ms_gan.config import load_config, recipe_names
+from ms_gan.errors import UserError
 from ms_gan.networks import ImageShape, build_discriminator
 from ms_gan.networks.configured import discriminator_of, image_shape
 from ms_gan.networks.kit import plain_layers
@@ -110,6 +111,28 @@ def test_both_kits_give_the_same_whatever_the_size_of_any_weight(family):
             weight.set_data(Tensor(7 * original))
             np.testing.assert_allclose(critic(images).asnumpy(), before, rtol=1e-4, atol=1e-6, err_msg=weight.name)
             weight.set_data(Tensor(original))
+
+
+@pytest.mark.parametrize("spectral", [True, False])
+@pytest.mark.parametrize("family", CRITICS)
+def test_gain_multiplies_the_logits_and_their_slope(family, spectral):
+    image, options = ImageShape(2, 16), {"widths": CRITICS[family], "spectral": spectral}
+    plain = build_discriminator(family, image, options, outputs=3).set_train(False)
+    gained = build_discriminator(family, image, options | {"gain": 4.0}, outputs=3).set_train(False)
+    for mine, other in zip(gained.get_parameters(), plain.get_parameters(), strict=True):
+        assert mine.name == other.name
+        mine.set_data(Tensor(other.asnumpy()))
+    images = Tensor(np.random.default_rng(25).uniform(-1, 1, (3, 2, 16, 16)).astype(np.float32))
+    # Times a power of two nothing is rounded.
+    np.testing.assert_array_equal(gained(images).asnumpy(), 4 * plain(images).asnumpy())
+    slopes = (ms.grad(lambda x, critic=critic: critic(x).sum())(images).asnumpy() for critic in (gained, plain))
+    np.testing.assert_array_equal(next(slopes), 4 * next(slopes))
+
+
+@pytest.mark.parametrize("gain", [0, -1.5])
+def test_gain_that_would_turn_the_logits_round_is_refused(gain):
+    with pytest.raises(UserError, match=f"gain must be above 0, not {gain}"):
+        build_discriminator("infogan", ImageShape(3, 32), {"spectral": True, "gain": gain})
 
 
 @pytest.mark.parametrize("recipe", recipe_names())
