@@ -1,5 +1,7 @@
 """The networks of the recipes in PyTorch, from the recipes' numbers."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 
@@ -117,41 +119,36 @@ def _horses_generator() -> nn.Module:
     return nn.Sequential(*layers, nn.Tanh())
 
 
-def _r3gan_horses() -> tuple[nn.Module, nn.Module]:
-    critic = nn.Sequential(
-        nn.Conv2d(3, 48, 4, 2, 1),
+def _horses_critic(wrap: Callable[[nn.Module], nn.Module]) -> list[nn.Module]:
+    return [
+        wrap(nn.Conv2d(3, 48, 4, 2, 1)),
         nn.LeakyReLU(0.2),
-        nn.Conv2d(48, 96, 4, 2, 1),
+        wrap(nn.Conv2d(48, 96, 4, 2, 1)),
         nn.LeakyReLU(0.2),
         nn.Flatten(),
-        nn.Linear(96 * 8 * 8, 256),
+        wrap(nn.Linear(96 * 8 * 8, 256)),
         nn.LeakyReLU(0.2),
-        nn.Linear(256, 1),
-    )
-    return _horses_generator(), critic
+        wrap(nn.Linear(256, 1)),
+    ]
 
 
-class _Down(nn.Module):
-    """Bend (but not the image itself) and convolve twice, the first time with stride 2; plus a short cut."""
+def _r3gan_horses() -> tuple[nn.Module, nn.Module]:
+    return _horses_generator(), nn.Sequential(*_horses_critic(lambda layer: layer))
 
-    def __init__(self, before: int, after: int, bend: bool):
+
+class _Gain(nn.Module):
+    """Logits times a constant."""
+
+    def __init__(self, factor: float):
         super().__init__()
-        layers = [nn.LeakyReLU(0.2)] if bend else []
-        layers += [_normalised(nn.Conv2d(before, after, 4, 2, 1)), nn.LeakyReLU(0.2)]
-        self.main = nn.Sequential(*layers, _normalised(nn.Conv2d(after, after, 3, 1, 1)))
-        self.short = _normalised(nn.Conv2d(before, after, 2, 2))
+        self.factor = factor
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Halve the edge."""
-        return self.main(images) + self.short(images)
-
-
-def _normalised(layer: nn.Module) -> nn.Module:
-    # Not that of parametrizations, which is half an iteration ahead of the paper's.
-    return nn.utils.spectral_norm(layer)
+    def forward(self, logits: Tensor) -> Tensor:
+        """Multiply."""
+        return logits * self.factor
 
 
 def _sngan_horses() -> tuple[nn.Module, nn.Module]:
-    blocks = [_Down(3, 24, False), _Down(24, 48, True), _Down(48, 96, True)]
-    critic = nn.Sequential(*blocks, nn.LeakyReLU(0.2), nn.Flatten(), _normalised(nn.Linear(96 * 4 * 4, 1)))
+    # Not that of parametrizations, which is half an iteration ahead of the paper's.
+    critic = nn.Sequential(*_horses_critic(nn.utils.spectral_norm), _Gain(4.0))
     return _horses_generator(), critic

@@ -110,7 +110,7 @@ def test_value_and_gradients_of_a_block_are_those_by_hand(by_hand, mode):
         assert (gradient.asnumpy() * direction).sum() == pytest.approx(expected, rel=1e-4, abs=1e-3), number
 
 
-# Slow: sngan_horses in test_training_modes.py compares bits too.
+# Slow: such blocks take long to compile; test_training_resume.py has a run of them in PyNative.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",

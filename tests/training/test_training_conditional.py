@@ -114,7 +114,7 @@ CASES = {
 }  # fmt: skip
 
 
-# test_training_modes.py has the networks of "residual" too, InfoGAN's only compiled; the heads of the slow ones are
+# test_networks_residual.py has the networks of "residual" too, InfoGAN's only compiled; the heads of the slow ones are
 # mlp's.
 FAST = ("mlp", "mlp, fresh latents", "mlp, in parts", "dense, in turn")
 
