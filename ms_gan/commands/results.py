@@ -28,7 +28,7 @@ def result_folder(kind: str, recipe: str, out: str | Path | None) -> Iterator[Pa
     UserError
         If nothing can be written there.
     """
-    made = out is None or not Path(out).exists()
+    made = not out or not Path(out).exists()
     folder = Path(out) if out else new_folder(f"{kind}-{recipe}")
     make_writable(folder)
     try:
