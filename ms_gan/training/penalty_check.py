@@ -4,7 +4,10 @@ MindSpore's PyNative mode silently gives zero gradients for some critics (dense 
 run never starts on trust.
 """
 
-from collections.abc import Callable
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 
 import mindspore as ms
 import numpy as np
@@ -53,7 +56,8 @@ def pynative_is_right(critic: nn.Cell, config: Config, image: ImageShape) -> boo
     """
     before = {name: value.asnumpy().copy() for name, value in critic.parameters_dict().items()}
     try:
-        return _check(critic, config, image)
+        with _no_graph_left():
+            return _check(critic, config, image)
     except RuntimeError as error:
         reason = first_line(error)
         raise UserError(
@@ -63,6 +67,20 @@ def pynative_is_right(critic: nn.Cell, config: Config, image: ImageShape) -> boo
     finally:
         for name, parameter in critic.parameters_dict().items():
             ops.assign(parameter, Tensor(before[name]))
+
+
+@contextlib.contextmanager
+def _no_graph_left() -> Iterator[None]:
+    """Drop the file that MindSpore writes of a graph that it cannot compile; it would lie in the working directory."""
+    if "MS_OM_PATH" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MS_OM_PATH"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["MS_OM_PATH"]
 
 
 def _check(critic: nn.Cell, config: Config, image: ImageShape) -> bool:

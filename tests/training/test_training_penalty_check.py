@@ -1,6 +1,7 @@
 """The check before a penalised run: true about PyNative, hard on wrong gradients, mild on right ones."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -55,6 +56,15 @@ def test_critic_is_left_as_it_was_with_batch_normalisation():
     pynative_is_right(critic, config_of(), IMAGE)
     assert before == {name: value.asnumpy().tobytes() for name, value in critic.parameters_dict().items()}
     assert critic.training
+
+
+def test_a_penalty_that_mindspore_cannot_differentiate_is_named_and_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    critic = build_discriminator("infogan", IMAGE, {"widths": [4, 4, 4], "spectral": True}).set_train()
+    with pytest.raises(UserError, match="cannot differentiate the r1_r2 penalty of the discriminator"):
+        pynative_is_right(critic, config_of("r1_r2"), IMAGE)
+    assert list(tmp_path.iterdir()) == []
+    assert "MS_OM_PATH" not in os.environ
 
 
 @pytest.mark.parametrize(("critic", "noted"), [("dcgan", True), ("wgan", False)])
