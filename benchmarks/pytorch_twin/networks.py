@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
 
 def networks(recipe: str) -> tuple[nn.Module, nn.Module]:
@@ -136,19 +136,6 @@ def _r3gan_horses() -> tuple[nn.Module, nn.Module]:
     return _horses_generator(), nn.Sequential(*_horses_critic(lambda layer: layer))
 
 
-class _Gain(nn.Module):
-    """Logits times a constant."""
-
-    def __init__(self, factor: float):
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, logits: Tensor) -> Tensor:
-        """Multiply."""
-        return logits * self.factor
-
-
 def _sngan_horses() -> tuple[nn.Module, nn.Module]:
     # Not that of parametrizations, which is half an iteration ahead of the paper's.
-    critic = nn.Sequential(*_horses_critic(nn.utils.spectral_norm), _Gain(4.0))
-    return _horses_generator(), critic
+    return _horses_generator(), nn.Sequential(*_horses_critic(nn.utils.spectral_norm))
